@@ -1,0 +1,1 @@
+"""Everything that touches Slurm or runs beside it; standard library only."""

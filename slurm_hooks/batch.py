@@ -1,0 +1,172 @@
+"""A batch: one job array that proves many nodes, as it is written down before it is submitted."""
+
+import json
+import re
+import secrets
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from slurm_hooks.decode import DecodeError, T, decode, encode
+from slurm_hooks.errors import RecordError
+
+VERSION = 1
+MAX_VISITS = 200
+"""Pinning costs slurmctld time that grows with the square of an array's size (measured: 200
+tasks 0.9 s, 1,000 tasks 20 s), so larger plans become several batches."""
+
+MAX_BYTES = 20_000_000
+_ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
+_COMMENT = "cluster-doctor:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shape:
+    """The resources a visit asks Slurm for; a batch has one."""
+
+    cpus: int = 1
+    mem_mb: int = 0
+    """0 asks for the partition's default."""
+    gpus: int = 0
+    exclusive: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Program:
+    """What the runner needs to know of one check; fixed when the batch is written."""
+
+    name: str
+    argv: tuple[str, ...]
+    """May hold {python}, {node} and {scratch}; the runner fills them in."""
+    time_limit_s: float
+    depends_on: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Visit:
+    """One node's turn: array task *task* runs *checks*, in this order, on *node*."""
+
+    task: int
+    node: str
+    checks: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """One job array. Immutable: what happens to it is written beside it."""
+
+    version: int = VERSION
+    id: str
+    token: str
+    cluster: str
+    created_at: datetime
+    partition: str
+    shape: Shape
+    time_limit_s: float
+    """Of each task: its checks' limits and the runner's own overhead."""
+    start_by: datetime
+    """A task still pending then is given up."""
+    throttle: int
+    """How many tasks may run at once."""
+    programs: tuple[Program, ...]
+    visits: tuple[Visit, ...]
+
+    @property
+    def comment(self) -> str:
+        """The job's comment and name; anybody can write them, so they prove nothing."""
+        return _COMMENT + self.id
+
+    def program(self, name: str) -> Program:
+        """Return the program of check *name*, which one of the visits lists."""
+        return next(program for program in self.programs if program.name == name)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Submission:
+    """Written beside a batch once Slurm took it."""
+
+    job_id: int
+    submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ControllerWord:
+    """What EpilogSlurmctld saw when an array task ended (prolog(5), environment)."""
+
+    version: int = VERSION
+    batch: str
+    task: int
+    attempt: int
+    job_id: int
+    node: str
+    exit_status: int
+    """SLURM_JOB_EXIT_CODE, a wait status. 0 proves nothing: a preempted task has it too."""
+    ended_at: datetime
+
+    @property
+    def file_name(self) -> str:
+        """Its name in the controller's directory: the same for the same end, seen twice."""
+        return f"{self.batch}.{self.task}.{self.attempt}.json"
+
+
+def new_batch_id(now: datetime) -> str:
+    """Return an id that sorts by time and never repeats."""
+    return f"{now.astimezone(UTC):%Y%m%dT%H%M%SZ}-{secrets.token_hex(4)}"
+
+
+def new_token() -> str:
+    """Return 128 random bits; whoever knows them may speak for the batch."""
+    return secrets.token_hex(16)
+
+
+def is_batch_id(text: str) -> bool:
+    """Whether *text* has the form of a batch id; anything else must not become a path."""
+    return _ID.fullmatch(text) is not None
+
+
+def batch_of_comment(comment: str) -> str | None:
+    """Return the batch id in a job's comment, or None where there is none."""
+    identifier = comment.removeprefix(_COMMENT)
+    return identifier if identifier != comment and is_batch_id(identifier) else None
+
+
+def dump_batch(batch: Batch) -> bytes:
+    """Return *batch* as JSON."""
+    return json.dumps(encode(batch), indent=1).encode() + b"\n"
+
+
+def load_batch(data: bytes) -> Batch:
+    """Return the batch that *data* holds.
+
+    Raises:
+        RecordError: torn, foreign or from a newer version.
+    """
+    return _load(Batch, data)
+
+
+def dump_submission(submission: Submission) -> bytes:
+    """Return *submission* as JSON."""
+    return json.dumps(encode(submission)).encode() + b"\n"
+
+
+def load_submission(data: bytes) -> Submission:
+    """Return the submission that *data* holds, or raise RecordError."""
+    return _load(Submission, data)
+
+
+def dump_word(word: ControllerWord) -> bytes:
+    """Return *word* as JSON."""
+    return json.dumps(encode(word)).encode() + b"\n"
+
+
+def load_word(data: bytes) -> ControllerWord:
+    """Return the controller's word that *data* holds, or raise RecordError."""
+    return _load(ControllerWord, data)
+
+
+def _load(kind: type[T], data: bytes) -> T:
+    if len(data) > MAX_BYTES:
+        raise RecordError(f"larger than {MAX_BYTES} bytes")
+    try:
+        return decode(kind, json.loads(data.decode()))
+    except (ValueError, RecursionError, DecodeError) as error:
+        raise RecordError(f"not a {kind.__name__}: {error}") from error

@@ -1,0 +1,203 @@
+"""The settings file: one TOML that commands, runner and hooks all read."""
+
+import os
+import pwd
+import re
+import tomllib
+from dataclasses import dataclass, field
+from datetime import timedelta
+from pathlib import Path
+
+from slurm_hooks.decode import DecodeError, decode
+from slurm_hooks.duration import parse_duration
+from slurm_hooks.errors import ConfigError
+
+DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
+VARIABLE = "CLUSTER_DOCTOR_SETTINGS"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _File:
+    """The keys of the file, as written; the defaults of everything live here."""
+
+    cluster: str
+    state_dir: str
+    log_dir: str
+    service_user: str = "cluster-doctor"
+    local_dir: str = "/var/lib/cluster-doctor"
+    definitions: tuple[str, ...] = ("/etc/cluster-doctor/checks",)
+    partition: str = "background"
+    node_python: str = "/opt/cluster-doctor/bin/python"
+    slurm_bin: str = "/usr/bin"
+    slurm_conf: str = ""
+    max_concurrent_visits: int | str = 2
+    visit_budget: str = "20m"
+    queue_limit: str = "30m"
+    sweep_interval: str = "5m"
+    record_grace: str = "60s"
+    keep_batches: str = "30d"
+    log_limit_bytes: int = 10_000_000
+    include_nodes: str = ""
+    exclude_nodes: str = ""
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Settings, checked. Every path is absolute."""
+
+    path: Path
+    cluster: str
+    """A name for this cluster in the history; results of many clusters may share a store."""
+    state_dir: Path
+    """Owned by the service account, shared by the controller and all nodes."""
+    log_dir: Path
+    """Where programs' output is kept; shared, or collected by other means."""
+    service_user: str
+    local_dir: Path
+    """On each node's own disk: scratch directories and what could not be written elsewhere."""
+    definitions: tuple[Path, ...]
+    partition: str
+    node_python: Path
+    slurm_bin: Path
+    slurm_conf: Path | None
+    """None leaves it to Slurm's own search."""
+    max_concurrent_visits: int | float
+    """A whole number of visits, or as a float the share of the cluster's nodes (0.05 = 5%)."""
+    visit_budget: timedelta
+    queue_limit: timedelta
+    sweep_interval: timedelta
+    record_grace: timedelta
+    """How long after a visit's end its records may still be on their way (NFS caches: 60 s)."""
+    keep_batches: timedelta
+    """How long the plans and raw records of finished batches are kept beside the history."""
+    log_limit_bytes: int
+    include_nodes: str
+    """A hostlist; empty means all."""
+    exclude_nodes: str
+    environment: dict[str, str]
+    """Added to the environment of every check program."""
+
+    @property
+    def service_uid(self) -> int:
+        """The service account's user id.
+
+        Raises:
+            ConfigError: there is no such account here.
+        """
+        try:
+            return pwd.getpwnam(self.service_user).pw_uid
+        except KeyError as error:
+            raise ConfigError(
+                f"{self.path}: service_user: there is no user {self.service_user!r} on this host; "
+                f"create it with: useradd --system --user-group {self.service_user}"
+            ) from error
+
+
+def settings_path() -> Path:
+    """Return the path that the environment names, or the default."""
+    return Path(os.environ.get(VARIABLE) or DEFAULT_PATH)
+
+
+def load_settings(path: Path) -> Settings:
+    """Read and check the settings file at *path*.
+
+    Raises:
+        ConfigError: missing, unreadable, not TOML, or a key is unknown or wrong; the
+            message names file, key and remedy.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise ConfigError(
+            f"{path}: cannot read the settings: {reason}; write them there or set {VARIABLE}"
+        ) from error
+    return parse_settings(text, path)
+
+
+def parse_settings(text: str, path: Path) -> Settings:
+    """Return the settings that *text* holds; *path* only names it in messages.
+
+    Raises:
+        ConfigError: as `load_settings`.
+    """
+    try:
+        raw = decode(_File, tomllib.loads(text))
+    except tomllib.TOMLDecodeError as error:
+        raise ConfigError(f"{path}: not TOML: {error}") from error
+    except DecodeError as error:
+        raise ConfigError(f"{path}: {error}") from error
+    return Settings(
+        path=path,
+        cluster=_name(path, "cluster", raw.cluster),
+        state_dir=_absolute(path, "state_dir", raw.state_dir),
+        log_dir=_absolute(path, "log_dir", raw.log_dir),
+        service_user=raw.service_user,
+        local_dir=_absolute(path, "local_dir", raw.local_dir),
+        definitions=tuple(_absolute(path, "definitions", item) for item in raw.definitions),
+        partition=_name(path, "partition", raw.partition),
+        node_python=_absolute(path, "node_python", raw.node_python),
+        slurm_bin=_absolute(path, "slurm_bin", raw.slurm_bin),
+        slurm_conf=_absolute(path, "slurm_conf", raw.slurm_conf) if raw.slurm_conf else None,
+        max_concurrent_visits=_number_or_share(path, raw.max_concurrent_visits),
+        visit_budget=_duration(path, "visit_budget", raw.visit_budget),
+        queue_limit=_duration(path, "queue_limit", raw.queue_limit),
+        sweep_interval=_duration(path, "sweep_interval", raw.sweep_interval),
+        record_grace=_duration(path, "record_grace", raw.record_grace, timedelta(0)),
+        keep_batches=_duration(path, "keep_batches", raw.keep_batches),
+        log_limit_bytes=_at_least(path, "log_limit_bytes", raw.log_limit_bytes, 10_000),
+        include_nodes=raw.include_nodes,
+        exclude_nodes=raw.exclude_nodes,
+        environment=_environment(path, raw.environment),
+    )
+
+
+def _name(path: Path, key: str, text: str) -> str:
+    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
+        raise ConfigError(f"{path}: {key}: {text!r} is not a plain name of at most 64 characters")
+    return text
+
+
+def _absolute(path: Path, key: str, text: str) -> Path:
+    found = Path(text)
+    if not found.is_absolute() or "\n" in text or "\0" in text:
+        raise ConfigError(f"{path}: {key}: {text!r} is not an absolute path")
+    return found
+
+
+def _duration(
+    path: Path, key: str, text: str, least: timedelta = timedelta(minutes=1)
+) -> timedelta:
+    try:
+        length = parse_duration(text)
+    except ValueError as error:
+        raise ConfigError(f"{path}: {key}: {error}") from error
+    if length < least:
+        raise ConfigError(f"{path}: {key}: {text!r} is less than a minute, Slurm's smallest limit")
+    return length
+
+
+def _at_least(path: Path, key: str, number: int, least: int) -> int:
+    if number < least:
+        raise ConfigError(f"{path}: {key}: {number} is too small; write {least} or more")
+    return number
+
+
+def _number_or_share(path: Path, value: int | str) -> int | float:
+    if isinstance(value, int):
+        return _at_least(path, "max_concurrent_visits", value, 1)
+    found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value)
+    if not found or not 0 < float(found[1]) <= 100:
+        raise ConfigError(
+            f"{path}: max_concurrent_visits: {value!r} is neither a number like 2 "
+            "nor a share like '5%'"
+        )
+    return float(found[1]) / 100
+
+
+def _environment(path: Path, variables: dict[str, str]) -> dict[str, str]:
+    for name, value in variables.items():
+        if not re.fullmatch(r"[A-Za-z_][A-Za-z0-9_]*", name) or "\0" in value:
+            raise ConfigError(f"{path}: environment: {name!r} is not a variable's name")
+    return variables

@@ -1,0 +1,249 @@
+"""The state directory: who writes what where, and nothing else knows its layout."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from slurm_hooks import batch as batches
+from slurm_hooks.batch import Batch, ControllerWord, Submission
+from slurm_hooks.errors import RecordError, StateError
+from slurm_hooks.files import read_regular, write_durably
+from slurm_hooks.record import Record, dumps
+
+_PRIVATE = 0o750
+_READABLE = 0o755
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """One state directory. Methods that write raise StateError when they cannot.
+
+    ::
+
+        batches/<batch>/batch.json       written before the batch is submitted; holds the token
+        batches/<batch>/submitted.json   written once Slurm took it
+        batches/<batch>/results/         its records, once they are in the history
+        archive/<batch>/                 the same, once every check has its result
+        spool/                           records on their way to the history
+        controller/                      EpilogSlurmctld's words; SlurmUser's own
+        aside/                           what could not be read, each with the reason
+        history/                         Parquet segments
+        status.sqlite free-nodes.txt heartbeat.json
+    """
+
+    root: Path
+
+    @property
+    def batches(self) -> Path:
+        """Open batches, one directory each."""
+        return self.root / "batches"
+
+    @property
+    def archive(self) -> Path:
+        """Batches whose every check has its result."""
+        return self.root / "archive"
+
+    @property
+    def spool(self) -> Path:
+        """Records that are not yet in the history."""
+        return self.root / "spool"
+
+    @property
+    def controller(self) -> Path:
+        """Owned by SlurmUser, writable by the service group."""
+        return self.root / "controller"
+
+    @property
+    def aside(self) -> Path:
+        """What could not be read."""
+        return self.root / "aside"
+
+    @property
+    def history(self) -> Path:
+        """Parquet segments."""
+        return self.root / "history"
+
+    @property
+    def snapshot(self) -> Path:
+        """The status snapshot that `cluster-doctor status` reads."""
+        return self.root / "status.sqlite"
+
+    @property
+    def free_nodes(self) -> Path:
+        """The nodes that were free at the last sweep, one a line."""
+        return self.root / "free-nodes.txt"
+
+    @property
+    def heartbeat(self) -> Path:
+        """Written at each sweep's end."""
+        return self.root / "heartbeat.json"
+
+    def prepare(self) -> None:
+        """Make the directories the service account owns; the root must exist.
+
+        Raises:
+            StateError: the root is missing or cannot be written.
+        """
+        for path, mode in (
+            (self.batches, _PRIVATE),
+            (self.archive, _PRIVATE),
+            (self.spool, _PRIVATE),
+            (self.aside, _PRIVATE),
+            (self.history, _READABLE),
+        ):
+            try:
+                path.mkdir(mode=mode, exist_ok=True)
+            except OSError as error:
+                raise StateError(
+                    f"{path}: cannot make the directory: {error.strerror}; "
+                    f"{self.root} must exist and belong to the service account"
+                ) from error
+
+    def write_batch(self, batch: Batch) -> None:
+        """Write *batch* down; it is open from now on."""
+        directory = self.batches / batch.id
+        try:
+            directory.mkdir(mode=_PRIVATE, exist_ok=True)
+            (directory / "results").mkdir(mode=_PRIVATE, exist_ok=True)
+        except OSError as error:
+            raise StateError(f"{directory}: cannot make the directory: {error.strerror}") from error
+        _write(directory / "batch.json", batches.dump_batch(batch))
+
+    def write_submission(self, batch_id: str, submission: Submission) -> None:
+        """Write down that Slurm took the batch."""
+        path = self.batches / batch_id / "submitted.json"
+        _write(path, batches.dump_submission(submission))
+
+    def write_record(self, record: Record) -> bool:
+        """Put *record* in the spool; returns False where its file is there already."""
+        return _write(self.spool / record.file_name, dumps(record), replace=False)
+
+    def write_word(self, word: ControllerWord) -> None:
+        """Write down what EpilogSlurmctld saw."""
+        _write(self.controller / word.file_name, batches.dump_word(word))
+
+    def open_batches(self) -> list[str]:
+        """Return the ids of the batches that still miss a result, oldest first."""
+        return sorted(path.name for path in _entries(self.batches) if _is_written(path))
+
+    def batch_directory(self, batch_id: str) -> Path | None:
+        """Return where batch *batch_id* is kept, open or archived; None where it is not."""
+        if not batches.is_batch_id(batch_id):
+            return None
+        for parent in (self.batches, self.archive):
+            if _is_written(parent / batch_id):
+                return parent / batch_id
+        return None
+
+    def read_batch(self, batch_id: str) -> Batch:
+        """Return batch *batch_id*.
+
+        Raises:
+            StateError: there is none, or it cannot be read.
+        """
+        directory = self.batch_directory(batch_id)
+        if directory is None:
+            raise StateError(f"{self.batches}: there is no batch {batch_id}")
+        try:
+            data = read_regular(directory / "batch.json", limit=batches.MAX_BYTES)
+            return batches.load_batch(data)
+        except (OSError, RecordError) as error:
+            raise StateError(f"{directory / 'batch.json'}: {error}") from error
+
+    def read_submission(self, batch_id: str) -> Submission | None:
+        """Return what Slurm was asked, or None where it was not (or nobody could write it down)."""
+        path = self.batches / batch_id / "submitted.json"
+        try:
+            return batches.load_submission(read_regular(path, limit=10_000))
+        except FileNotFoundError:
+            return None
+        except (OSError, RecordError) as error:
+            raise StateError(f"{path}: {error}") from error
+
+    def words(self) -> Iterator[tuple[Path, ControllerWord | str]]:
+        """Yield each file in the controller's directory with its word, or why it has none."""
+        for path in _entries(self.controller):
+            if path.suffix != ".json":
+                continue
+            try:
+                yield path, batches.load_word(read_regular(path, limit=10_000))
+            except (OSError, RecordError) as error:
+                yield path, str(error)
+
+    def spooled(self) -> list[Path]:
+        """Return the record files in the spool, in name order."""
+        return [path for path in _entries(self.spool) if not path.name.startswith(".")]
+
+    def finished(self, batch_id: str) -> set[tuple[int, str]]:
+        """Return the (task, check) pairs of an open batch whose result is in the history."""
+        found = set()
+        for path in _entries(self.batches / batch_id / "results"):
+            parts = path.name.split(".")
+            if len(parts) >= 5 and parts[1].isdigit() and "interrupted" not in parts:
+                found.add((int(parts[1]), parts[3]))
+        return found
+
+    def keep_interrupted(self, path: Path, batch_id: str) -> None:
+        """Move a settled record without an outcome out of the spool, beside its batch's results."""
+        target = self.batches / batch_id / "results" / f"{path.stem}.interrupted.json"
+        try:
+            path.rename(target)
+        except OSError as error:
+            raise StateError(f"{path}: cannot move it to {target}: {error}") from error
+
+    def forget_word(self, word: ControllerWord) -> None:
+        """Remove the controller's word on a visit that is over."""
+        path = self.controller / word.file_name
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StateError(
+                f"{path}: cannot remove it: {error.strerror}; "
+                f"{self.controller} must be writable for the service account's group"
+            ) from error
+
+    def close_batch(self, batch_id: str) -> None:
+        """Move a batch whose every check has its result to the archive."""
+        source = self.batches / batch_id
+        try:
+            source.rename(self.archive / batch_id)
+        except OSError as error:
+            raise StateError(f"{source}: cannot move it to the archive: {error}") from error
+
+    def prune_archive(self, *, before: datetime) -> None:
+        """Remove the archived batches that were made earlier than *before*."""
+        limit = batches.new_batch_id(before).split("-")[0]
+        for path in _entries(self.archive):
+            if batches.is_batch_id(path.name) and path.name < limit:
+                shutil.rmtree(path, ignore_errors=True)
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Move *path* to the aside directory with *reason* written beside it."""
+        target = self.aside / path.name
+        try:
+            _write(target.with_name(f"{path.name}.reason"), f"{reason}\n".encode())
+            path.rename(target)
+        except OSError as error:
+            raise StateError(f"{path}: cannot move it aside: {error}") from error
+
+
+def _entries(directory: Path) -> list[Path]:
+    try:
+        return sorted(directory.iterdir())
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StateError(f"{directory}: cannot list it: {error.strerror}") from error
+
+
+def _is_written(directory: Path) -> bool:
+    return (directory / "batch.json").is_file()
+
+
+def _write(path: Path, data: bytes, *, replace: bool = True) -> bool:
+    try:
+        return write_durably(path, data, replace=replace)
+    except OSError as error:
+        raise StateError(f"{path}: cannot write it: {error.strerror or error}") from error

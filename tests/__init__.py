@@ -1,0 +1,1 @@
+"""Tests, and the lab: a real Slurm cluster on one machine."""
