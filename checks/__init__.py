@@ -1,0 +1,1 @@
+"""What to check and when: definitions, programs, selection and planning."""

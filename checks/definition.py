@@ -1,0 +1,284 @@
+"""What a check is, as its author writes it: one YAML file, one check."""
+
+import re
+import string
+from datetime import timedelta
+from typing import Annotated, Literal, NewType
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    Field,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
+
+from checks.gres import parse_request
+from checks.hostlist import count
+from checks.reaction import STRICT, Reactions, after_failure, after_success
+from slurm_hooks.batch import Program, Shape
+from slurm_hooks.decode import nearest
+from slurm_hooks.duration import parse_duration
+
+PLACEHOLDERS = ("python", "node", "scratch")
+"""What the runner fills in: the node's Python, its name, and a private directory."""
+
+MAX_ARGUMENT_BYTES = 100_000
+"""Linux takes 128 KiB in one argument (execve(2), MAX_ARG_STRLEN)."""
+
+LONGEST = timedelta(days=3650)
+
+Mebibytes = NewType("Mebibytes", int)
+"""Slurm's unit of memory."""
+
+
+def _duration(value: object) -> timedelta:
+    if isinstance(value, timedelta):
+        return value
+    try:
+        length = parse_duration(str(value))
+    except OverflowError:
+        length = timedelta.max
+    if length > LONGEST:
+        raise ValueError(f"{value!r} is longer than ten years")
+    return length
+
+
+def _positive(length: timedelta) -> timedelta:
+    if length <= timedelta(0):
+        raise ValueError("must be longer than nothing; write it like 30m, 12h or 7d")
+    return length
+
+
+def _mebibytes(value: object) -> Mebibytes:
+    found = re.fullmatch(r"([0-9]{1,12})([KMGT]?)B?", str(value), re.IGNORECASE)
+    if not found or isinstance(value, bool):
+        raise ValueError(f"{value!r} is not an amount of memory; write it like 500M, 4G or 1T")
+    kibibytes = (
+        int(found[1]) * {"K": 1, "": 1024, "M": 1024, "G": 1024**2, "T": 1024**3}[found[2].upper()]
+    )
+    return Mebibytes(-(-kibibytes // 1024))
+
+
+def _name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text):
+        raise ValueError(
+            f"{text!r} is not a check's name; use at most 40 lower-case letters, digits and -, "
+            "a letter first"
+        )
+    return text
+
+
+def _metric_name(text: str) -> str:
+    if not re.fullmatch(r"[a-z][a-z0-9_]{0,62}", text):
+        raise ValueError("is not a metric's name; use lower-case letters, digits and _")
+    return text
+
+
+def _text(text: str) -> str:
+    if not text.strip():
+        raise ValueError("is blank; write at least one line")
+    return text.strip()
+
+
+def _word(text: str) -> str:
+    if not re.fullmatch(r"[^\s,&|()\[\]*!]{1,128}", text):
+        raise ValueError(f"{text!r} is not one name; write a list of names, like [a100, ib]")
+    return text
+
+
+def _hostlist(text: str) -> str:
+    count(text)
+    return text
+
+
+def _gres(text: str) -> str:
+    parse_request(text)
+    return text
+
+
+def _argument(text: str) -> str:
+    size = len(text.encode())
+    if size > MAX_ARGUMENT_BYTES:
+        raise ValueError(
+            f"is {size} bytes long; Linux takes {MAX_ARGUMENT_BYTES} here, so install it as a file"
+        )
+    return text
+
+
+def _placeholders(text: str) -> str:
+    remedy = "write {{ and }} for braces that mean themselves"
+    try:
+        fields = list(string.Formatter().parse(text))
+    except ValueError:
+        raise ValueError(f"{_short(text)} has a brace without its partner; {remedy}") from None
+    for _, name, form, conversion in fields:
+        if name is None or (name in PLACEHOLDERS and not form and not conversion):
+            continue
+        if name in PLACEHOLDERS:
+            raise ValueError(f"{_short(text)}: a placeholder has no format; write {{{name}}}")
+        found = nearest(name, PLACEHOLDERS) or "; known are {python}, {node} and {scratch}"
+        raise ValueError(
+            f"{_short(text)}: unknown placeholder {_short('{' + name + '}')}{found}; {remedy}"
+        )
+    return text
+
+
+def _some(argv: tuple[str, ...]) -> tuple[str, ...]:
+    if not argv or not argv[0]:
+        raise ValueError("names no program; write it like [/opt/site/check, --fast]")
+    return argv
+
+
+def _short(text: str) -> str:
+    return repr(text if len(text) <= 60 else text[:57] + "...")
+
+
+Duration = Annotated[timedelta, BeforeValidator(_duration)]
+"""Written like 30m, 12h or 7d."""
+
+PositiveDuration = Annotated[Duration, AfterValidator(_positive)]
+CheckName = Annotated[str, AfterValidator(_name)]
+Text = Annotated[str, AfterValidator(_text)]
+Word = Annotated[str, AfterValidator(_word)]
+Argument = Annotated[str, AfterValidator(_argument), AfterValidator(_placeholders)]
+
+
+class Resources(BaseModel):
+    """What a visit that runs this check asks Slurm for."""
+
+    model_config = STRICT
+
+    cpus: Annotated[int, Field(ge=1, le=100_000)] = 1
+    mem: Annotated[Mebibytes, BeforeValidator(_mebibytes)] = Mebibytes(0)
+    """In MiB; 0 leaves it to the partition."""
+    gpus: Annotated[int, Field(ge=0, le=1024)] = 0
+    exclusive: bool = False
+
+
+class Selector(BaseModel):
+    """Describes nodes; every key that is given must match."""
+
+    model_config = STRICT
+
+    hostlist: Annotated[str, AfterValidator(_hostlist)] | None = None
+    features: tuple[Word, ...] = ()
+    """All of them."""
+    gres: Annotated[str, AfterValidator(_gres)] | None = None
+    """Like gpu, gpu:h100 or gpu:h100:8, the last for at least eight."""
+    partitions: tuple[Word, ...] = ()
+    """At least one of them."""
+
+    @model_validator(mode="after")
+    def _not_empty(self) -> "Selector":
+        if not (self.hostlist or self.features or self.gres or self.partitions):
+            raise ValueError("describes no nodes; give hostlist, features, gres or partitions")
+        return self
+
+
+class Nodes(BaseModel):
+    """Where the check applies: everywhere, unless told otherwise."""
+
+    model_config = STRICT
+
+    include: Selector | None = None
+    exclude: Selector | None = None
+
+
+class Timeouts(BaseModel):
+    """How long a visit for this check may wait."""
+
+    model_config = STRICT
+
+    pending: PositiveDuration = timedelta(minutes=5)
+    """For its node to become free once it is submitted."""
+    queue: PositiveDuration = timedelta(minutes=30)
+    """In all, its turn in a batch included."""
+
+
+class Metric(BaseModel):
+    """A number that the check's program reports."""
+
+    model_config = STRICT
+
+    unit: Text
+    description: Text
+    better: Literal["higher", "lower"] | None = None
+    warn: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    fail: Annotated[float, Field(allow_inf_nan=False)] | None = None
+
+    @model_validator(mode="after")
+    def _thresholds_have_a_side(self) -> "Metric":
+        warn, fail = self.warn, self.fail
+        if self.better is None and (warn is not None or fail is not None):
+            raise ValueError("thresholds need to know which side is good; add better: higher")
+        if warn is None or fail is None or warn == fail:
+            return self
+        if (self.better == "higher") != (warn > fail):
+            raise ValueError(f"with better: {self.better}, warn must be reached before fail")
+        return self
+
+
+class CheckDefinition(BaseModel):
+    """One file. Unknown keys are refused."""
+
+    model_config = STRICT
+
+    name: CheckName
+    description: Text
+    command: Annotated[tuple[Argument, ...], AfterValidator(_some)] | None = None
+    script: Annotated[str, AfterValidator(_text), AfterValidator(_argument)] | None = Field(
+        default=None, validate_default=True
+    )
+    max_age: PositiveDuration
+    """A proof older than this is stale."""
+    time_limit: PositiveDuration = timedelta(minutes=5)
+    retry_after: Duration = timedelta(hours=1)
+    """How long an attempt that judged nothing keeps the check from being tried there again."""
+    resources: Resources = Resources()
+    nodes: Nodes = Nodes()
+    depends_on: tuple[CheckName, ...] = ()
+    suspend: bool = False
+    timeouts: Timeouts = Timeouts()
+    metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}
+    failure_reactions: Annotated[Reactions, AfterValidator(after_failure)] = Reactions()
+    success_reactions: Annotated[Reactions, AfterValidator(after_success)] = Reactions()
+
+    @field_validator("script")
+    @classmethod
+    def _exactly_one(cls, script: str | None, info: ValidationInfo) -> str | None:
+        if "command" in info.data and (info.data["command"] is None) == (script is None):
+            raise ValueError("write exactly one of command and script")
+        return script
+
+    @property
+    def summary(self) -> str:
+        """The first line of the description."""
+        return self.description.splitlines()[0]
+
+    @property
+    def shape(self) -> Shape:
+        """What a visit must ask Slurm for to run this check."""
+        wanted = self.resources
+        return Shape(
+            cpus=wanted.cpus, mem_mb=wanted.mem, gpus=wanted.gpus, exclusive=wanted.exclusive
+        )
+
+    @property
+    def argv(self) -> tuple[str, ...]:
+        """The program and its arguments, placeholders not yet filled in."""
+        if self.command is not None:
+            return self.command
+        script = (self.script or "").replace("{", "{{").replace("}", "}}")
+        return ("/bin/bash", "-eu", "-c", script, self.name)
+
+    def program(self, depends_on: tuple[str, ...]) -> Program:
+        """Return what the runner needs to know; it waits for *depends_on* to pass."""
+        return Program(
+            name=self.name,
+            argv=self.argv,
+            time_limit_s=self.time_limit.total_seconds(),
+            depends_on=depends_on,
+        )
