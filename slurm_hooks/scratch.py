@@ -1,0 +1,94 @@
+"""The node's own disk: each visit's scratch directory, made by the Prolog where it runs."""
+
+import contextlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+_MOUNTS = Path("/proc/self/mountinfo")
+_FALLBACKS = (None, "/dev/shm")  # noqa: S108 - None is the system's own choice, tried first
+
+
+def visits(local_dir: Path) -> Path:
+    """Return the directory of the visits' scratch directories."""
+    return local_dir / "visits"
+
+
+def visit_scratch(local_dir: Path, job_id: int) -> Path:
+    """Return the scratch directory of job *job_id*."""
+    return visits(local_dir) / str(job_id)
+
+
+@contextlib.contextmanager
+def use_scratch(local_dir: Path, job_id: int) -> Iterator[Path]:
+    """Yield the visit's scratch directory: the Prolog's, or else a private one, removed after.
+
+    Where there is no place for either, what is yielded is not there.
+    """
+    given = visit_scratch(local_dir, job_id)
+    made = None if _is_ours(given) and _takes_data(given) else _make_private()
+    if made is None:
+        yield given
+        return
+    try:
+        yield made
+    finally:
+        remove_tree(made)
+
+
+def remove_tree(path: Path) -> str:
+    """Remove *path* and all in it; returns why that failed, or nothing.
+
+    Follows no link, and leaves all as it is where something is mounted inside: that
+    may be a file system that others need.
+    """
+    try:
+        if mounted := _mounts_under(path):
+            return f"{mounted[0]} is a mount; unmount it and remove {path}"
+        shutil.rmtree(path)
+    except FileNotFoundError:
+        return ""
+    except (OSError, RecursionError) as error:
+        return f"cannot remove {path}: {error}"
+    return ""
+
+
+def _is_ours(path: Path) -> bool:
+    try:
+        found = path.lstat()
+    except OSError:
+        return False
+    return path.is_dir() and not path.is_symlink() and found.st_uid == os.geteuid()
+
+
+def _make_private() -> Path | None:
+    for parent in _FALLBACKS:
+        try:
+            made = Path(tempfile.mkdtemp(prefix="cluster-doctor-", dir=parent))
+        except OSError:
+            continue
+        if _takes_data(made):
+            return made
+        remove_tree(made)
+    return None
+
+
+def _takes_data(directory: Path) -> bool:
+    """Whether there is room: a full disk has names left when it has no blocks."""
+    try:
+        with tempfile.TemporaryFile(dir=directory) as file:
+            file.write(bytes(4096))
+            file.flush()
+    except OSError:
+        return False
+    return True
+
+
+def _mounts_under(path: Path) -> list[str]:
+    """Return the mount points at or below *path* (proc(5), mountinfo, field 5)."""
+    top = str(path.resolve())
+    points = (line.split()[4] for line in _MOUNTS.read_text(encoding="utf-8").splitlines())
+    plain = (point.encode().decode("unicode_escape") for point in points)
+    return [point for point in plain if point == top or point.startswith(f"{top}/")]
