@@ -1,0 +1,194 @@
+"""The one wall to Slurm: its commands, with list argv, a deadline and a clean environment."""
+
+import subprocess
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from math import ceil
+from pathlib import Path
+from typing import Protocol
+
+from slurm_hooks.batch import Batch
+from slurm_hooks.errors import SlurmError
+from slurm_hooks.slurm_text import (
+    ACCOUNTING_FIELDS,
+    QUEUE_FORMAT,
+    Node,
+    Partition,
+    Task,
+    parse_accounting,
+    parse_config,
+    parse_nodes,
+    parse_partitions,
+    parse_queue,
+)
+
+
+class Slurm(Protocol):
+    """What this project asks of Slurm. Every call may raise SlurmError."""
+
+    def nodes(self) -> list[Node]:
+        """Return every node."""
+
+    def partitions(self) -> list[Partition]:
+        """Return every partition."""
+
+    def config(self) -> Mapping[str, str]:
+        """Return slurmctld's settings."""
+
+    def queue(self, user: str) -> list[Task]:
+        """Return *user*'s tasks that slurmctld still remembers, ended ones included."""
+
+    def accounting(self, user: str, since: datetime) -> list[Task]:
+        """Return *user*'s tasks since *since* from slurmdbd, every incarnation of a job id."""
+
+    def submit(self, batch: Batch, script: str) -> int:
+        """Submit *batch* as a held array and return its job id."""
+
+    def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
+        """Bind each pending task of *job_id* to its node; read the queue back to see which took."""
+
+    def release(self, job_ids: Sequence[int]) -> None:
+        """Let held arrays start."""
+
+    def cancel(self, tasks: Sequence[str], *, only_pending: bool) -> None:
+        """Cancel jobs (``12``) or array tasks (``12_3``); ended and unknown ones are no error."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SlurmCommands:
+    """Slurm's command line, which is the same from 22.05 on where this uses it.
+
+    Text formats only: ``--json`` costs seconds and gigabytes at 10,000 jobs.
+    """
+
+    bin_dir: Path
+    conf: Path | None = None
+    timeout_s: float = 60.0
+
+    def nodes(self) -> list[Node]:
+        """As `Slurm.nodes`; 0.25 s for 10,000 nodes (sinfo -N takes 3 s)."""
+        return parse_nodes(self._run("scontrol", "show", "nodes", "-o"))
+
+    def partitions(self) -> list[Partition]:
+        """As `Slurm.partitions`."""
+        return parse_partitions(self._run("scontrol", "show", "partitions", "-o", "--all"))
+
+    def config(self) -> Mapping[str, str]:
+        """As `Slurm.config`."""
+        return parse_config(self._run("scontrol", "show", "config"))
+
+    def queue(self, user: str) -> list[Task]:
+        """As `Slurm.queue`; ended tasks stay for MinJobAge (slurm.conf(5), 300 s)."""
+        arguments = ("-h", "-a", "--array", "-t", "all", "-u", user, "-o", QUEUE_FORMAT)
+        return parse_queue(self._run("squeue", *arguments))
+
+    def accounting(self, user: str, since: datetime) -> list[Task]:
+        """As `Slurm.accounting`; sacct(1) with -D, since a lost job id is used again.
+
+        A task that was cancelled while held never became eligible, and is not told.
+        """
+        start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
+        arguments = ("-X", "-D", "-n", "-P", "-u", user, "-S", start, "-E", "now")
+        return parse_accounting(self._run("sacct", *arguments, "-o", ACCOUNTING_FIELDS))
+
+    def submit(self, batch: Batch, script: str) -> int:
+        """As `Slurm.submit`; sbatch(1).
+
+        ``--no-requeue``: a preempted visit ends, and the next sweep decides afresh.
+        ``--deadline`` makes Slurm give the task up when it could not start in time.
+        """
+        printed = self._run("sbatch", *submit_arguments(batch), stdin=script)
+        job_id = printed.strip().split(";")[0]
+        if not job_id.isdigit():
+            raise SlurmError(f"sbatch printed {printed.strip()!r} where a job id was expected")
+        return int(job_id)
+
+    def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
+        """As `Slurm.pin`: one scontrol reads all updates from its standard input.
+
+        scontrol goes on after a line that fails and says so only in its exit
+        status, so the caller reads the queue back.
+        """
+        lines = [
+            f"update JobId={job_id}_{task} ReqNodeList={node}\n" for task, node in nodes.items()
+        ]
+        self._run("scontrol", stdin="".join(lines), accept_failure=True)
+
+    def release(self, job_ids: Sequence[int]) -> None:
+        """As `Slurm.release`; scontrol(1). One that is gone does not stop the others."""
+        if job_ids:
+            jobs = ",".join(str(job_id) for job_id in job_ids)
+            self._run("scontrol", "release", jobs, accept_failure=True)
+
+    def cancel(self, tasks: Sequence[str], *, only_pending: bool) -> None:
+        """As `Slurm.cancel`; scancel(1)."""
+        state = ("--state=PENDING",) if only_pending else ()
+        if tasks:
+            self._run("scancel", *state, *tasks, accept_failure=True)
+
+    def _run(
+        self, program: str, *arguments: str, stdin: str = "", accept_failure: bool = False
+    ) -> str:
+        argv = [str(self.bin_dir / program), *arguments]
+        shown = " ".join([program, *arguments])[:120]
+        try:
+            done = subprocess.run(
+                argv, input=stdin, capture_output=True, text=True, errors="replace",
+                timeout=self.timeout_s, env=self._environment(), check=False,
+            )  # fmt: skip
+        except OSError as error:
+            raise SlurmError(
+                f"cannot run {argv[0]}: {error.strerror}; "
+                "slurm_bin in the settings names its directory"
+            ) from error
+        except subprocess.TimeoutExpired as error:
+            raise SlurmError(
+                f"{shown}: no answer in {self.timeout_s:g} s; is slurmctld up? (scontrol ping)"
+            ) from error
+        said = " ".join(done.stderr.split())
+        if done.returncode and (not accept_failure or _unreachable(said)):
+            raise SlurmError(f"{shown}: exit {done.returncode}: {said or 'no message'}")
+        return done.stdout
+
+    def _environment(self) -> dict[str, str]:
+        """sbatch hands this to the job, so it holds nothing of whoever runs the sweep."""
+        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
+        if self.conf is not None:
+            environment["SLURM_CONF"] = str(self.conf)
+        return environment
+
+
+def submit_arguments(batch: Batch) -> list[str]:
+    """Return sbatch's arguments for *batch*."""
+    shape = batch.shape
+    minutes = ceil(batch.time_limit_s / 60)
+    deadline = datetime.fromtimestamp(batch.start_by.timestamp() + minutes * 60, UTC)
+    arguments = [
+        "--parsable",
+        "--hold",
+        f"--array=0-{len(batch.visits) - 1}%{batch.throttle}",
+        f"--job-name={batch.comment}",
+        f"--comment={batch.comment}",
+        f"--partition={batch.partition}",
+        "--no-requeue",
+        f"--time={minutes}",
+        f"--deadline={deadline:%Y-%m-%dT%H:%M:%S}",
+        "--nodes=1",
+        "--ntasks=1",
+        f"--cpus-per-task={shape.cpus}",
+        "--output=/dev/null",
+        "--input=/dev/null",
+        "--chdir=/",
+    ]
+    if shape.mem_mb:
+        arguments.append(f"--mem={shape.mem_mb}M")
+    if shape.gpus:
+        arguments.append(f"--gres=gpu:{shape.gpus}")
+    if shape.exclusive:
+        arguments.append("--exclusive")
+    return arguments
+
+
+def _unreachable(stderr: str) -> bool:
+    return "Unable to contact slurm controller" in stderr or "Socket timed out" in stderr

@@ -1,0 +1,1 @@
+"""Stand-ins for outside things, held to the real ones by contract tests."""

@@ -1,0 +1,147 @@
+"""A Slurm in memory: as much of slurmctld as a sweep meets, and verbs to make time pass."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime, timedelta
+
+from slurm_hooks.batch import Batch
+from slurm_hooks.errors import SlurmError
+from slurm_hooks.slurm_text import Node, Partition, Task
+
+CONFIG = {
+    "PreemptType": "preempt/partition_prio",
+    "AccountingStorageType": "accounting_storage/slurmdbd",
+}
+PARTITIONS = [
+    Partition(name="main", priority_tier=100, preempt_mode="OFF"),
+    Partition(name="background", priority_tier=1, preempt_mode="REQUEUE"),
+]
+
+
+@dataclass
+class FakeSlurm:
+    """Holds nodes and array tasks; time passes only when a test says so."""
+
+    node_list: list[Node]
+    now: datetime = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+    next_job_id: int = 100
+    up: bool = True
+    tasks: dict[tuple[int, int], Task] = field(default_factory=dict)
+    batches: dict[int, Batch] = field(default_factory=dict)
+    past: list[Task] = field(default_factory=list)
+
+    def nodes(self) -> list[Node]:
+        """As `Slurm.nodes`: a node under a running task is ALLOCATED."""
+        self._answer()
+        used = {task.node for task in self.tasks.values() if task.state == "RUNNING"}
+        return [
+            replace(node, state="ALLOCATED") if node.name in used else node
+            for node in self.node_list
+        ]
+
+    def partitions(self) -> list[Partition]:
+        """As `Slurm.partitions`."""
+        self._answer()
+        return PARTITIONS
+
+    def config(self) -> Mapping[str, str]:
+        """As `Slurm.config`."""
+        self._answer()
+        return CONFIG
+
+    def queue(self, user: str) -> list[Task]:  # noqa: ARG002 there is but one
+        """As `Slurm.queue`."""
+        self._answer()
+        return [self.tasks[key] for key in sorted(self.tasks)]
+
+    def accounting(self, user: str, since: datetime) -> list[Task]:  # noqa: ARG002
+        """As `Slurm.accounting`."""
+        self._answer()
+        return [*self.past, *self.queue(user)]
+
+    def submit(self, batch: Batch, script: str) -> int:
+        """As `Slurm.submit`."""
+        self._answer()
+        if batch.id not in script:
+            raise SlurmError("the script names no batch")
+        job_id, self.next_job_id = self.next_job_id, self.next_job_id + len(batch.visits)
+        self.batches[job_id] = batch
+        for visit in batch.visits:
+            self.tasks[job_id, visit.task] = Task(
+                job_id=job_id + visit.task,
+                array_job_id=job_id,
+                task=visit.task,
+                state="PENDING",
+                reason="JobHeldUser",
+                submitted_at=self.now,
+                comment=batch.comment,
+            )
+        return job_id
+
+    def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
+        """As `Slurm.pin`: what is not pending is left as it is, without an error."""
+        self._answer()
+        known = {node.name for node in self.node_list}
+        for number, node in nodes.items():
+            task = self.tasks.get((job_id, number))
+            if task is not None and task.pending and node in known:
+                self.tasks[job_id, number] = replace(task, required_node=node)
+
+    def release(self, job_ids: Sequence[int]) -> None:
+        """As `Slurm.release`."""
+        self._answer()
+        for key, task in self.tasks.items():
+            if key[0] in job_ids and task.held_by_us:
+                self.tasks[key] = replace(task, reason="None")
+
+    def cancel(self, tasks: Sequence[str], *, only_pending: bool) -> None:
+        """As `Slurm.cancel`."""
+        self._answer()
+        for text in tasks:
+            job_id, _, number = text.partition("_")
+            for key, task in list(self.tasks.items()):
+                named = key[0] == int(job_id) and number in ("", str(key[1]))
+                if named and not task.ended and (task.pending or not only_pending):
+                    self.end(key, "CANCELLED")
+
+    def start(self) -> Iterator[tuple[Batch, Task]]:
+        """Start what may start, as the scheduler would; yields each task that now runs."""
+        for key, task in list(self.tasks.items()):
+            free = {node.name for node in self.nodes() if node.state == "IDLE" and not node.flags}
+            if not self._throttled(key[0]) and _startable(task, free):
+                running = replace(
+                    task, state="RUNNING", node=task.required_node, started_at=self.now
+                )
+                self.tasks[key] = running
+                yield self.batches[key[0]], running
+
+    def _throttled(self, job_id: int) -> bool:
+        running = [
+            key for key, task in self.tasks.items() if key[0] == job_id and task.state == "RUNNING"
+        ]
+        return len(running) >= self.batches[job_id].throttle
+
+    def end(self, key: tuple[int, int], state: str) -> None:
+        """End a task as *state*."""
+        self.tasks[key] = replace(self.tasks[key], state=state, ended_at=self.now)
+
+    def pass_time(self, length: timedelta) -> None:
+        """Move the clock; what ended more than MinJobAge ago is only in the accounting then."""
+        self.now += length
+        for key, task in list(self.tasks.items()):
+            if task.ended and task.ended_at and self.now - task.ended_at > timedelta(minutes=5):
+                self.past.append(self.tasks.pop(key))
+
+    def lose_state(self) -> None:
+        """slurmctld was killed before it saved: it knows no job, and uses their ids again."""
+        self.tasks.clear()
+        self.batches.clear()
+        self.next_job_id = 100
+
+    def _answer(self) -> None:
+        if not self.up:
+            raise SlurmError("squeue: exit 1: Unable to contact slurm controller")
+
+
+def _startable(task: Task, free: set[str]) -> bool:
+    return task.pending and not task.held_by_us and (task.required_node or "?") in free

@@ -1,0 +1,165 @@
+"""The same promises, kept by the real Slurm and by its stand-in."""
+
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from slurm_hooks.batch import Batch, Program, Shape, Visit, new_batch_id
+from slurm_hooks.errors import SlurmError
+from slurm_hooks.slurm import Slurm, SlurmCommands
+from slurm_hooks.slurm_text import Node, Task
+from tests.fakes.slurm import FakeSlurm
+from tests.lab import Lab
+
+USER = "root"
+
+
+@dataclass
+class Cluster:
+    """A wall to Slurm, and how to let its scheduler work."""
+
+    slurm: Slurm
+    schedule: Callable[[], object]
+    nodes: list[str]
+
+    def batch(self, visits: int = 3, throttle: int = 2) -> Batch:
+        now = datetime.now(UTC)
+        return Batch(
+            id=new_batch_id(now),
+            token="t",
+            cluster="lab",
+            created_at=now,
+            partition="background",
+            shape=Shape(),
+            time_limit_s=60,
+            start_by=now + timedelta(minutes=30),
+            throttle=throttle,
+            programs=(Program(name="cpu", argv=("true",), time_limit_s=60),),
+            visits=tuple(
+                Visit(task=task, node=node, checks=("cpu",))
+                for task, node in enumerate(reversed(self.nodes[:visits]))
+            ),
+        )
+
+    def submit(self, batch: Batch) -> int:
+        return self.slurm.submit(batch, f"#!/bin/bash\n# {batch.id}\nexec sleep 300\n")
+
+    def tasks(self, job_id: int) -> dict[int | None, Task]:
+        return {one.task: one for one in self.slurm.queue(USER) if one.array_job_id == job_id}
+
+    def wait(self, job_id: int, condition: Callable[[dict[int | None, Task]], bool]) -> None:
+        ends_at = time.monotonic() + 30
+        while not condition(self.tasks(job_id)):
+            assert time.monotonic() < ends_at, self.tasks(job_id)
+            self.schedule()
+
+
+@pytest.fixture(params=["fake", pytest.param("real", marks=pytest.mark.lab)])
+def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
+    if request.param == "fake":
+        nodes = [Node(name=f"n{n}", state="IDLE", partitions=("main",)) for n in range(4)]
+        fake = FakeSlurm(nodes)
+        yield Cluster(fake, lambda: list(fake.start()), [node.name for node in nodes])
+    else:
+        lab: Lab = request.getfixturevalue("lab")
+        real = SlurmCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
+        yield Cluster(real, lambda: time.sleep(0.1), lab.nodes)
+
+
+def states(tasks: dict[int | None, Task]) -> list[str]:
+    return sorted(task.state for task in tasks.values())
+
+
+def test_a_submitted_array_is_held_and_names_its_batch(cluster: Cluster) -> None:
+    batch = cluster.batch()
+    tasks = cluster.tasks(cluster.submit(batch))
+    assert sorted(task for task in tasks if task is not None) == [0, 1, 2]
+    assert all(task.held_by_us for task in tasks.values())
+    assert {task.comment for task in tasks.values()} == {batch.comment}
+    assert {task.required_node for task in tasks.values()} == {""}
+
+
+def test_pinned_tasks_run_on_their_nodes_and_no_more_than_the_throttle(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=3, throttle=2)
+    job_id = cluster.submit(batch)
+    pins = {visit.task: visit.node for visit in batch.visits}
+    cluster.slurm.pin(job_id, pins)
+    assert {task.task: task.required_node for task in cluster.tasks(job_id).values()} == pins
+    cluster.slurm.release([job_id])
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["PENDING", "RUNNING", "RUNNING"])
+    running = [task for task in cluster.tasks(job_id).values() if task.state == "RUNNING"]
+    assert all(task.node == pins[task.task or 0] for task in running)
+    assert not any(task.held_by_us for task in cluster.tasks(job_id).values())
+
+
+def test_an_unknown_node_leaves_its_task_unpinned_and_the_others_pinned(cluster: Cluster) -> None:
+    job_id = cluster.submit(cluster.batch(visits=2))
+    cluster.slurm.pin(job_id, {0: "no-such-node", 1: cluster.nodes[0]})
+    tasks = cluster.tasks(job_id)
+    assert (tasks[0].required_node, tasks[1].required_node) == ("", cluster.nodes[0])
+
+
+def test_cancelling_what_is_pending_spares_what_runs(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=2, throttle=1)
+    job_id = cluster.submit(batch)
+    cluster.slurm.pin(job_id, {visit.task: visit.node for visit in batch.visits})
+    cluster.slurm.release([job_id])
+    cluster.wait(job_id, lambda tasks: "RUNNING" in states(tasks))
+    cluster.slurm.cancel([f"{job_id}_0", f"{job_id}_1"], only_pending=True)
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED", "RUNNING"])
+    cluster.slurm.cancel([str(job_id)], only_pending=False)
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED", "CANCELLED"])
+    tasks = cluster.tasks(job_id)
+    assert all(task.ended for task in tasks.values())
+    started = {task.task: task.started_at for task in tasks.values() if task.node}
+    assert len(started) == 1
+
+
+def test_the_accounting_names_the_batch_of_an_ended_task(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=1)
+    job_id = cluster.submit(batch)
+    cluster.slurm.pin(job_id, {0: batch.visits[0].node})
+    cluster.slurm.release([job_id])
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["RUNNING"])
+    cluster.slurm.cancel([str(job_id)], only_pending=False)
+    since = batch.created_at - timedelta(minutes=1)
+
+    def accounted() -> list[Task]:
+        past = cluster.slurm.accounting(USER, since)
+        return [task for task in past if task.comment == batch.comment and task.ended]
+
+    ends_at = time.monotonic() + 30
+    while not accounted():
+        assert time.monotonic() < ends_at
+        cluster.schedule()
+    assert [(task.array_job_id, task.state) for task in accounted()] == [(job_id, "CANCELLED")]
+
+
+def test_unknown_and_ended_jobs_are_no_error_to_cancel_or_release(cluster: Cluster) -> None:
+    cluster.slurm.cancel(["999999"], only_pending=False)
+    cluster.slurm.release([999999])
+    assert cluster.tasks(999999) == {}
+
+
+def test_nodes_partitions_and_settings_are_told(cluster: Cluster) -> None:
+    assert set(cluster.nodes) <= {node.name for node in cluster.slurm.nodes()}
+    tiers = {one.name: one.priority_tier for one in cluster.slurm.partitions()}
+    assert tiers["background"] < tiers["main"]
+    assert cluster.slurm.config()["PreemptType"] == "preempt/partition_prio"
+
+
+def test_a_missing_command_is_named_with_its_remedy(tmp_path: Path) -> None:
+    with pytest.raises(SlurmError, match="slurm_bin in the settings"):
+        SlurmCommands(bin_dir=tmp_path).nodes()
+
+
+def test_a_command_that_hangs_is_given_up(tmp_path: Path) -> None:
+    hanging = tmp_path / "squeue"
+    hanging.write_text("#!/bin/sh\nexec sleep 60\n")
+    hanging.chmod(0o755)
+    with pytest.raises(SlurmError, match=r"no answer in 0\.2 s; is slurmctld up"):
+        SlurmCommands(bin_dir=tmp_path, timeout_s=0.2).queue("root")
