@@ -1,0 +1,1 @@
+"""What happened: results in the history, the views over them, and the commands that ask."""

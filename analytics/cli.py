@@ -1,0 +1,196 @@
+"""The commands that ask what the checks found, and the one that takes results in."""
+
+import sys
+from collections.abc import Sequence
+from datetime import UTC, datetime, timedelta
+
+import click
+
+from analytics.fields import Chosen, Field, T, choose, chosen
+from analytics.heartbeat import last_sweep, warning
+from analytics.history import is_new
+from analytics.options import Filter, Moment, Shown, filters, presentation
+from analytics.output import Form, lines, screen
+from analytics.question import Wanted, question
+from analytics.result import Result
+from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
+from analytics.snapshot import Snapshot, SnapshotUnusableError
+from analytics.summary import summary
+from slurm_hooks.cli import App
+from slurm_hooks.errors import StoreError
+from slurm_hooks.state import State
+
+_DAY = timedelta(days=1)
+
+
+@click.command(short_help="Show how each check on each node stands.")
+@filters
+@presentation
+@click.pass_obj
+def status(app: App, *, only: Filter, shown: Shown) -> None:
+    """Show the latest judgement of each check on each node.
+
+    REMARK adds how a later visit ended that could not judge; -s selects by either. On a
+    terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
+    """
+    columns = _columns(STATUS, STATUS_DEFAULT, shown)
+    now = datetime.now(UTC)
+    rows = [line for line in _lines(app.state, only, now) if _matches(line, only)]
+    _print(columns, rows, shown)
+    ended = last_sweep(app.state.heartbeat)
+    if shown.form is Form.TABLE and shown.header:
+        click.echo(summary(rows, ended, now))
+    _warn(warning(ended, now=now, interval=app.settings.sweep_interval))
+
+
+@click.command(short_help="Show every result: by node, check, outcome and time.")
+@click.option(
+    "-S",
+    "--starttime",
+    type=Moment(),
+    help="Results that ended then or later; 24 hours before the end by default. "
+    "All of sacct's forms: now-7days, 11/21, 11/21-14:30, 2030-11-21T14:30, noon.",
+)
+@click.option(
+    "-E",
+    "--endtime",
+    type=Moment(),
+    help="Results that ended then or earlier; now by default, with -s too.",
+)
+@click.option("-r", "--reverse", is_flag=True, help="Newest first.")
+@click.option("-X", "--allocations", is_flag=True, help="As in sacct; results have no steps.")
+@filters
+@presentation
+@click.pass_obj
+def history(
+    app: App,
+    *,
+    starttime: datetime | None,
+    endtime: datetime | None,
+    reverse: bool,
+    allocations: bool,  # noqa: ARG001 accepted because fingers know it
+    only: Filter,
+    shown: Shown,
+) -> None:
+    """Show every result of the last 24 hours, or of -S to -E, oldest first.
+
+    Options and times are those of sacct(1), except that -s never changes the window. On a
+    terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
+    """
+    columns = _columns(HISTORY, HISTORY_DEFAULT, shown)
+    until = endtime or datetime.now(UTC)
+    since = starttime or until - _DAY
+    if since > until:
+        raise click.UsageError("--starttime is after --endtime.")
+    wanted = Wanted(
+        cluster=app.settings.cluster,
+        since=since,
+        until=until,
+        nodes=only.nodes,
+        checks=only.checks,
+        outcomes=only.outcomes,
+        newest_first=reverse,
+    )
+    _print(columns, _results(app.state, wanted), shown)
+
+
+@click.command(short_help="Take finished records into the history.")
+@click.option(
+    "--rebuild", is_flag=True, help="Then make the status snapshot anew from the history."
+)
+@click.pass_obj
+def ingest(app: App, *, rebuild: bool) -> None:
+    """Move every record that the spool holds into the history; each sweep does this too.
+
+    Killed or repeated, it neither loses a result nor counts one twice. What is no record
+    of ours is set aside with the reason.
+    """
+    from analytics import ingest as work  # noqa: PLC0415 loads Polars
+    from analytics.store import EmbeddedStore  # noqa: PLC0415
+
+    store, cluster, now = EmbeddedStore(app.state.history), app.settings.cluster, datetime.now(UTC)
+    done = work.ingest(app.state, store, cluster=cluster, now=now, progress=_progress)
+    for note in (*done.notes, *store.refused):
+        _warn(note)
+    if rebuild:
+        work.rebuild(app.state, store, cluster=cluster, now=now)
+    click.echo(
+        f"{_count(done.results, 'result')} ingested, "
+        f"{_count(done.waiting, 'record')} waiting for Slurm's word, "
+        f"{_count(done.aside, 'file')} set aside"
+    )
+
+
+def _columns(fields: Sequence[Field[T]], usual: str, shown: Shown) -> list[Chosen[T]]:
+    """Return what to show; for programs without a wish, that is everything."""
+    if shown.helpformat:
+        _list(fields)
+    if shown.fields is None:
+        every = " ".join(field.name for field in fields if not field.for_people)
+        return chosen(every if shown.form in (Form.JSON, Form.CSV) else usual, fields)
+    try:
+        return choose(shown.fields, fields)
+    except ValueError as error:
+        raise click.BadParameter(f"{error}.", param_hint="--format") from error
+
+
+def _list(fields: Sequence[Field[T]]) -> None:
+    width = max(len(field.name) for field in fields)
+    for field in fields:
+        known = f" (sacct: {', '.join(field.aliases)})" if field.aliases else ""
+        click.echo(f"{field.name:<{width}}  {field.meaning}{known}")
+    click.get_current_context().exit()
+
+
+def _print(columns: Sequence[Chosen[T]], rows: Sequence[T], shown: Shown) -> None:
+    on = screen(shown.colour)
+    found = [*lines(columns, rows, shown.form, on, header=shown.header)]
+    if found:
+        click.echo("\n".join(found), color=on.colour)
+
+
+def _lines(state: State, only: Filter, now: datetime) -> list[Line]:
+    snapshot = Snapshot(state.snapshot)
+    try:
+        found = snapshot.standings(only.nodes or None)
+    except SnapshotUnusableError as error:
+        if is_new(state):
+            return []
+        raise StoreError(f"{error}; make it anew: cluster-doctor ingest --rebuild") from error
+    rows = [Line(node, check, standing, now) for (node, check), standing in found]
+    return sorted(rows, key=lambda line: (natural(line.node), line.check))
+
+
+def _matches(line: Line, only: Filter) -> bool:
+    outcomes = {line.main.outcome, line.standing.attempt.outcome}
+    return (not only.checks or line.check in only.checks) and (
+        not only.outcomes or not outcomes.isdisjoint(only.outcomes)
+    )
+
+
+def _results(state: State, wanted: Wanted) -> list[Result]:
+    """Ask the store; an untouched state directory has nothing to load an engine for."""
+    if is_new(state):
+        return []
+    from analytics.store import EmbeddedStore  # noqa: PLC0415 loads Polars and the engine
+
+    store = EmbeddedStore(state.history)
+    found = store.query(*question(wanted))
+    for line in store.refused:
+        _warn(line)
+    return [Result._make(row) for row in found.iter_rows()]
+
+
+def _progress(total: int, done: int) -> None:
+    """Say how far a long ingest is, on a terminal."""
+    if total > 1000 and sys.stderr.isatty():
+        click.echo(f"\r{done:,} of {total:,} records", err=True, nl=done >= total)
+
+
+def _count(number: int, noun: str) -> str:
+    return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
+
+
+def _warn(text: str | None) -> None:
+    if text:
+        click.echo(f"cluster-doctor: warning: {' '.join(text.split())}", err=True)

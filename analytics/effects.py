@@ -1,0 +1,81 @@
+"""What an ingest changes on disk, one call for each effect."""
+
+from collections.abc import Sequence
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from analytics.frame import frame
+from analytics.history import is_new, standings
+from analytics.result import Result
+from analytics.snapshot import Snapshot, SnapshotUnusableError
+from analytics.store import Store
+from slurm_hooks.errors import StateError
+from slurm_hooks.state import State
+
+
+class Effects(Protocol):
+    """Everything an ingest changes, one call each; dying before any of them loses nothing."""
+
+    def append(self, rows: Sequence[Result]) -> None:
+        """Add *rows* to the history."""
+        ...
+
+    def count(self, rows: Sequence[Result]) -> None:
+        """Count *rows*, maybe none, in the status snapshot; the history has them already."""
+        ...
+
+    def file(self, path: Path, batch_id: str) -> None:
+        """Move the spool file *path* to its batch's results."""
+        ...
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Move the spool file *path* out of the way."""
+        ...
+
+
+class Disk:
+    """The effects on a real state directory."""
+
+    def __init__(self, state: State, store: Store, *, cluster: str, now: datetime) -> None:
+        self._state, self._store, self._now = state, store, now
+        self._snapshot = Snapshot(state.snapshot)
+        self._ask = partial(standings, store, cluster)
+
+    def append(self, rows: Sequence[Result]) -> None:
+        """Add *rows* to the history."""
+        self._store.append(frame(rows))
+
+    def count(self, rows: Sequence[Result]) -> None:
+        """Count *rows*; makes the snapshot anew where it is missing or not readable."""
+        try:
+            if rows:
+                self._snapshot.update(rows, self._ask, now=self._now)
+            else:
+                self._snapshot.check()
+        except SnapshotUnusableError:
+            self.rebuild()
+
+    def rebuild(self) -> None:
+        """Make the snapshot anew from the history."""
+        known = () if is_new(self._state) else self._ask()
+        self._snapshot.replace(known, now=self._now)
+
+    def file(self, path: Path, batch_id: str) -> None:
+        """Move the spool file *path* to its batch's results."""
+        directory = self._state.batch_directory(batch_id)
+        if directory is None:
+            raise StateError(f"{path}: its batch vanished while it was ingested")
+        try:
+            (directory / "results").mkdir(mode=0o750, exist_ok=True)
+            path.rename(directory / "results" / path.name)
+        except OSError as error:
+            raise StateError(
+                f"{path}: cannot move it to {directory / 'results'}: {error.strerror}; "
+                "it is in the history already, and counts once however often it is ingested"
+            ) from error
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        """Move the spool file *path* to the aside directory, with *reason*."""
+        self._state.set_aside(path, reason)

@@ -1,0 +1,59 @@
+"""Results as Polars frames, all of one schema."""
+
+from collections.abc import Sequence
+
+import polars as pl
+
+from analytics.result import COLUMNS, Result
+
+_TYPES: dict[str, pl.DataType] = {
+    "String": pl.String(),
+    "Float64": pl.Float64(),
+    "Int32": pl.Int32(),
+    "UInt8": pl.UInt8(),
+    "UInt32": pl.UInt32(),
+    "UInt64": pl.UInt64(),
+    "DateTime64(3, 'UTC')": pl.Datetime("ms", "UTC"),
+    "Map(String, Float64)": pl.Map(pl.String, pl.Float64),
+}
+
+
+def schema() -> pl.Schema:
+    """Return the one schema of every segment, derived from the ClickHouse types."""
+    kinds = {
+        name: kind.removeprefix("Nullable(").removesuffix(")") if "Nullable" in kind else kind
+        for name, kind in COLUMNS.items()
+    }
+    return pl.Schema({name: _TYPES[kind] for name, kind in kinds.items()})
+
+
+def frame(rows: Sequence[Result]) -> pl.DataFrame:
+    """Return *rows* as a frame, column by column."""
+    kinds = schema()
+    columns = dict(zip(Result._fields, zip(*rows, strict=True), strict=True)) if rows else {}
+    series = [
+        _maps([row.metrics for row in rows])
+        if name == "metrics"
+        else pl.Series(name, columns.get(name, ()), dtype=kind)
+        for name, kind in kinds.items()
+    ]
+    return pl.DataFrame(series)
+
+
+def _maps(metrics: Sequence[dict[str, float]]) -> pl.Series:
+    """Return the metrics as one Map column.
+
+    Polars takes 50 µs a row to build it from dicts (2.1), and 1 µs from flat columns.
+    """
+    kind = schema()["metrics"]
+    pairs = pl.DataFrame(
+        {
+            "row": pl.Series([n for n, one in enumerate(metrics) for _ in one], dtype=pl.UInt32),
+            "key": pl.Series([key for one in metrics for key in one], dtype=pl.String),
+            "value": pl.Series([x for one in metrics for x in one.values()], dtype=pl.Float64),
+        }
+    )
+    grouped = pairs.group_by("row").agg(pl.struct("key", "value").alias("metrics"))
+    rows = pl.DataFrame({"row": pl.Series(range(len(metrics)), dtype=pl.UInt32)})
+    joined = rows.join(grouped, on="row", how="left", maintain_order="left")["metrics"]
+    return joined.fill_null(pl.lit([], dtype=joined.dtype)).cast(kind)

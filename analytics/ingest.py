@@ -1,0 +1,246 @@
+"""Moves the spool into the history, each result exactly once whatever dies on the way.
+
+Each round goes: a segment, the snapshot, then the files out of the spool. Killed between
+any two steps, the next run does the round again: a segment of the same rows replaces
+itself, rows that are there twice are one row in every view, and the snapshot's fold
+counts a result once.
+"""
+
+import contextlib
+import errno
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
+
+from analytics.admit import why_not
+from analytics.effects import Disk, Effects
+from analytics.result import Result, result
+from analytics.store import Store
+from slurm_hooks.batch import Batch
+from slurm_hooks.errors import RecordError, StateError
+from slurm_hooks.files import locked, read_regular
+from slurm_hooks.record import MAX_BYTES, Record, loads
+from slurm_hooks.state import State
+
+_AT_ONCE = 50_000
+"""Records a round: a segment of about 3 MB."""
+
+_TELL_EVERY = 200
+_NOT_A_FILE = (None, errno.ELOOP, errno.ENXIO, errno.EISDIR)
+
+Progress = Callable[[int, int], None]
+"""Told how many spool files there are, and how many of them are read."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ingested:
+    """What one ingest did."""
+
+    results: int = 0
+    """Records that are in the history now."""
+    waiting: int = 0
+    """Records without an outcome, left for the sweep to settle by Slurm's word."""
+    aside: int = 0
+    """Files that were set aside, each with its reason beside it."""
+    notes: tuple[str, ...] = ()
+    """One line for each file that a person should look at."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """A batch and where it was kept when it was read."""
+
+    batch: Batch
+    results: Path
+
+
+@dataclass(frozen=True, slots=True)
+class _Refused:
+    """A file that will never enter the history."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class _Unclear:
+    """A file that cannot be read now; it stays where it is."""
+
+    problem: str
+
+
+def ingest(
+    state: State,
+    store: Store,
+    *,
+    cluster: str,
+    now: datetime,
+    effects: Effects | None = None,
+    progress: Progress = lambda _all, _done: None,
+    wait_s: float = 60.0,
+) -> Ingested:
+    """Move every record of the spool that has an outcome into the history.
+
+    A file that is not a believable record is set aside with the reason; one that cannot
+    be read at the moment stays. Neither stops the others.
+
+    Raises:
+        StoreError: the history or the snapshot could not be written; the spool still
+            holds what is not in it.
+        StateError: the state directory could not be read or written, or another ingest
+            held the lock for *wait_s*.
+    """
+    state.prepare()
+    work = effects or Disk(state, store, cluster=cluster, now=now)
+    with _alone(state, wait_s):
+        return _Round(state, work, cluster=cluster, now=now).all(progress)
+
+
+def rebuild(state: State, store: Store, *, cluster: str, now: datetime) -> None:
+    """Make the status snapshot anew from the history.
+
+    Raises:
+        StoreError: the history could not be read, or the snapshot not written.
+    """
+    with _alone(state, wait_s=60.0):
+        Disk(state, store, cluster=cluster, now=now).rebuild()
+
+
+@contextlib.contextmanager
+def _alone(state: State, wait_s: float) -> Iterator[None]:
+    """Hold the ingest lock, waiting for another ingest to end, but not for ever."""
+    path = state.root / "ingest.lock"
+    ends_at = time.monotonic() + wait_s
+    with contextlib.ExitStack() as stack:
+        while not _lock(path, stack):
+            if time.monotonic() > ends_at:
+                raise StateError(f"{path}: another ingest has held it for {wait_s:.0f} s")
+            time.sleep(0.1)
+        yield
+
+
+def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
+    """Leave the lock's release to *stack*, if it could be had."""
+    try:
+        with contextlib.ExitStack() as attempt:
+            held = attempt.enter_context(locked(path, blocking=False))
+            if held:
+                stack.push(attempt.pop_all())
+            return held
+    except OSError as error:
+        raise StateError(f"{path}: cannot lock it: {error.strerror}") from error
+
+
+class _Round:
+    """One pass over the spool."""
+
+    def __init__(self, state: State, effects: Effects, *, cluster: str, now: datetime) -> None:
+        self._state, self._effects, self._cluster, self._now = state, effects, cluster, now
+        self._batches: dict[str, _Known | _Refused | _Unclear] = {}
+        self._waiting = self._aside = self._results = 0
+        self._notes: list[str] = []
+
+    def all(self, progress: Progress) -> Ingested:
+        paths = self._state.spooled()
+        for start in range(0, max(1, len(paths)), _AT_ONCE):
+            self._some(paths[start : start + _AT_ONCE], partial(progress, len(paths)), start)
+        progress(len(paths), len(paths))
+        return Ingested(
+            results=self._results,
+            waiting=self._waiting,
+            aside=self._aside,
+            notes=tuple(self._notes),
+        )
+
+    def _some(self, paths: Sequence[Path], tell: Callable[[int], None], before: int) -> None:
+        taken: dict[Path, Result] = {}
+        for number, path in enumerate(paths, start=before):
+            if number % _TELL_EVERY == 0:
+                tell(number)
+            self._take(path, taken)
+        rows = [*taken.values()]
+        if rows:
+            self._effects.append(rows)
+        self._effects.count(rows)
+        for path, row in taken.items():
+            self._effects.file(path, row.batch)
+            self._results += 1
+
+    def _take(self, path: Path, taken: dict[Path, Result]) -> None:
+        match self._examine(path):
+            case Result() as row:
+                taken[path] = row
+            case _Refused(reason):
+                self._refuse(path, reason)
+            case _Unclear(problem):
+                self._notes.append(f"{path}: left in the spool: {problem}")
+            case None:
+                self._waiting += 1
+
+    def _refuse(self, path: Path, reason: str) -> None:
+        try:
+            self._effects.set_aside(path, reason)
+        except StateError as error:
+            self._notes.append(f"{path}: {reason}; left in the spool: {error}")
+        else:
+            self._aside += 1
+            self._notes.append(f"{path}: set aside in {self._state.aside}: {reason}")
+
+    def _examine(self, path: Path) -> Result | _Refused | _Unclear | None:
+        """Return the row of the record at *path*; None where Slurm's word has to come first."""
+        data = _read(path)
+        if not isinstance(data, bytes):
+            return data
+        try:
+            record = loads(data)
+        except RecordError as error:
+            return _Refused(f"not a record: {error}")
+        known = self._known(record.batch)
+        if not isinstance(known, _Known):
+            return known
+        reason = self._why_not(path, record, known, data)
+        if reason:
+            return _Refused(reason)
+        if record.outcome is None:
+            return None
+        return result(record, record.outcome, partition=known.batch.partition, now=self._now)
+
+    def _why_not(self, path: Path, record: Record, known: _Known, data: bytes) -> str | None:
+        reason = why_not(
+            record, known.batch, file_name=path.name, cluster=self._cluster, now=self._now
+        )
+        return reason or _repeated(known.results / path.name, data)
+
+    def _known(self, batch_id: str) -> _Known | _Refused | _Unclear:
+        if batch_id not in self._batches:
+            self._batches[batch_id] = self._read_batch(batch_id)
+        return self._batches[batch_id]
+
+    def _read_batch(self, batch_id: str) -> _Known | _Refused | _Unclear:
+        directory = self._state.batch_directory(batch_id)
+        if directory is None:
+            return _Refused(f"there is no batch {batch_id[:60]!r}")
+        try:
+            return _Known(self._state.read_batch(batch_id), directory / "results")
+        except StateError as error:
+            return _Unclear(str(error))
+
+
+def _repeated(earlier: Path, data: bytes) -> str | None:
+    """A record may come twice; another one of the same name may not take its place."""
+    if not earlier.exists() or _read(earlier) == data:
+        return None
+    return f"another record of this name is in the history already: {earlier}"
+
+
+def _read(path: Path) -> bytes | _Refused | _Unclear | None:
+    try:
+        return read_regular(path, limit=MAX_BYTES)
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        if error.errno in _NOT_A_FILE:
+            return _Refused("not a plain file")
+        return _Unclear(error.strerror or str(error))

@@ -1,0 +1,205 @@
+"""The options that `status` and `history` share with sacct(1), read into values."""
+
+import functools
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+import click
+
+from analytics.output import Form
+from analytics.timeform import parse_time
+from slurm_hooks.decode import nearest
+from slurm_hooks.record import Outcome
+
+
+class NodeList(click.ParamType[tuple[str, ...]]):
+    """Nodes as Slurm writes them: n1,n[3-5]."""
+
+    name = "nodes"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the nodes' names in natural order."""
+        if isinstance(value, tuple):
+            return value
+        text = str(value)
+        if not set(text) & set("[]@!&^ "):
+            return tuple(name for name in text.split(",") if name)
+        from ClusterShell.NodeSet import (  # noqa: PLC0415 takes 50 ms; few need it
+            RESOLVER_NOGROUP,
+            NodeSet,
+            NodeSetException,
+        )
+
+        try:
+            return tuple(NodeSet(text, resolver=RESOLVER_NOGROUP))
+        except NodeSetException as error:
+            self.fail(f"{text!r} is not a hostlist ({error}); write it like n1,n[3-5].", param, ctx)
+
+
+class Names(click.ParamType[tuple[str, ...]]):
+    """Names with commas between them."""
+
+    name = "names"
+
+    def convert(
+        self, value: object, _param: click.Parameter | None, _ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the names in *value*."""
+        if isinstance(value, tuple):
+            return value
+        return tuple(part.strip() for part in str(value).split(",") if part.strip())
+
+
+class Outcomes(Names):
+    """Outcomes with commas between them, in any case."""
+
+    name = "outcomes"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> tuple[str, ...]:
+        """Return the outcomes in *value*, or say which there are."""
+        found = tuple(name.lower() for name in super().convert(value, param, ctx))
+        known = [outcome.value for outcome in Outcome]
+        for name in found:
+            if name not in known:
+                hint = nearest(name, known)
+                self.fail(
+                    f"{name!r} is no outcome{hint}; there are {', '.join(known)}.", param, ctx
+                )
+        return found
+
+
+class Moment(click.ParamType[datetime]):
+    """A time in one of sacct's forms."""
+
+    name = "time"
+
+    def convert(
+        self, value: object, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        """Return the moment in UTC."""
+        if isinstance(value, datetime):
+            return value
+        try:
+            return parse_time(str(value), now=datetime.now(UTC))
+        except ValueError as error:
+            self.fail(f"{error}.", param, ctx)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filter:
+    """Which rows; an empty tuple means all."""
+
+    nodes: tuple[str, ...]
+    checks: tuple[str, ...]
+    outcomes: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shown:
+    """What is shown of the rows, and how."""
+
+    fields: str | None
+    helpformat: bool
+    header: bool
+    form: Form
+    colour: str
+
+
+def filters(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that choose rows; *command* gets them as ``only``."""
+
+    @click.option(
+        "-N",
+        "--nodelist",
+        type=NodeList(),
+        default=(),
+        help="Only these nodes: n1,n[3-5].",
+    )
+    @click.option(
+        "-c",
+        "--check",
+        "checks",
+        type=Names(),
+        multiple=True,
+        help="Only these checks; may be given again.",
+    )
+    @click.option(
+        "-s", "--state", type=Outcomes(), default=(), help="Only these outcomes: fail,warn."
+    )
+    @functools.wraps(command)
+    def filtered(
+        *args: object,
+        nodelist: tuple[str, ...],
+        checks: tuple[tuple[str, ...], ...],
+        state: tuple[str, ...],
+        **rest: object,
+    ) -> object:
+        only = Filter(
+            nodes=nodelist, checks=tuple(name for part in checks for name in part), outcomes=state
+        )
+        return command(*args, only=only, **rest)
+
+    return filtered
+
+
+def presentation(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the options that choose what is shown; *command* gets them as ``shown``."""
+
+    @click.option(
+        "-o",
+        "--format",
+        "fields",
+        metavar="FIELDS",
+        help="Show these fields: node,outcome%12,detail%-40. %N is a width, %-N aligns left.",
+    )
+    @click.option("-e", "--helpformat", is_flag=True, help="List the fields and exit.")
+    @click.option("-n", "--noheader", is_flag=True, help="Leave the titles out.")
+    @click.option("-p", "--parsable", is_flag=True, help="Fields between |, and one at the end.")
+    @click.option("-P", "--parsable2", is_flag=True, help="Fields between |, none at the end.")
+    @click.option("--json", is_flag=True, help="An array of objects; times in UTC.")
+    @click.option("--csv", is_flag=True, help="Comma-separated values; times in UTC.")
+    @click.option(
+        "--color",
+        type=click.Choice(["auto", "always", "never"]),
+        default="auto",
+        show_default=True,
+        help="auto: on a terminal, unless NO_COLOR is set.",
+    )
+    @functools.wraps(command)
+    def presented(
+        *args: object,
+        fields: str | None,
+        helpformat: bool,
+        noheader: bool,
+        parsable: bool,
+        parsable2: bool,
+        json: bool,
+        csv: bool,
+        color: str,
+        **rest: object,
+    ) -> object:
+        wanted = _form(
+            {Form.PARSABLE: parsable, Form.PARSABLE2: parsable2, Form.JSON: json, Form.CSV: csv}
+        )
+        shown = Shown(
+            fields=fields,
+            helpformat=helpformat,
+            header=not noheader,
+            form=wanted,
+            colour=color,
+        )
+        return command(*args, shown=shown, **rest)
+
+    return presented
+
+
+def _form(asked: Mapping[Form, bool]) -> Form:
+    found = [one for one, wanted in asked.items() if wanted]
+    if len(found) > 1:
+        raise click.UsageError("choose one of --parsable, --parsable2, --json and --csv.")
+    return found[0] if found else Form.TABLE

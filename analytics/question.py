@@ -1,0 +1,48 @@
+"""What `history` asks of the store: a filter as ClickHouse SQL with bound parameters; pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from analytics.result import COLUMNS
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which results; an empty tuple means all."""
+
+    cluster: str
+    since: datetime
+    until: datetime
+    nodes: tuple[str, ...] = ()
+    checks: tuple[str, ...] = ()
+    outcomes: tuple[str, ...] = ()
+    newest_first: bool = False
+
+
+def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
+    """Return the SQL and its parameters; the rows come in the order of `analytics.result`."""
+    window = (
+        "finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+        " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+    )
+    # The second condition changes no answer; sql/history.sql says what it spares.
+    conditions = ["cluster = {cluster:String}", window]
+    conditions.append(f"batch IN (SELECT batch FROM results WHERE {window})")  # noqa: S608
+    lists = {"node": wanted.nodes, "check_name": wanted.checks, "outcome": wanted.outcomes}
+    given = {name: values for name, values in lists.items() if values}
+    conditions += [f"{name} IN {{{name}:Array(String)}}" for name in given]
+    order = ", ".join(
+        f"{name} {'DESC' if wanted.newest_first else 'ASC'}"
+        for name in ("finished_at", "node", "check_name", "result_id")
+    )
+    sql = (
+        f"SELECT {', '.join(COLUMNS)} FROM history "  # noqa: S608 names of ours, values are bound
+        f"WHERE {' AND '.join(conditions)} ORDER BY {order}"
+    )
+    bound = {"cluster": wanted.cluster, "since": _ms(wanted.since), "until": _ms(wanted.until)}
+    return sql, {**bound, **{name: list(values) for name, values in given.items()}}
+
+
+def _ms(time: datetime) -> int:
+    return round(time.timestamp() * 1000)

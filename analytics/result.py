@@ -1,0 +1,97 @@
+"""One result as a row of the history: the columns, in their one order and with their types."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from types import MappingProxyType
+from typing import NamedTuple
+
+from slurm_hooks.record import Outcome, Record
+
+COLUMNS: Mapping[str, str] = MappingProxyType(
+    {
+        "result_id": "String",
+        "cluster": "String",
+        "node": "String",
+        "check_name": "String",
+        "outcome": "String",
+        "finished_at": "DateTime64(3, 'UTC')",
+        "started_at": "Nullable(DateTime64(3, 'UTC'))",
+        "duration_s": "Float64",
+        "detail": "String",
+        "exit_code": "Nullable(Int32)",
+        "signal": "Nullable(Int32)",
+        "batch": "String",
+        "task": "UInt32",
+        "attempt": "UInt32",
+        "job_id": "UInt64",
+        "partition": "String",
+        "metrics": "Map(String, Float64)",
+        "log_path": "String",
+        "evidence": "String",
+        "revision": "UInt8",
+        "ingested_at": "DateTime64(3, 'UTC')",
+    }
+)
+"""Each column's ClickHouse type; the frames' types are derived from these."""
+
+JUDGED: tuple[str, ...] = tuple(outcome.value for outcome in Outcome if outcome.judged)
+
+
+class Result(NamedTuple):
+    """A row. A tuple, because a frame is made from 50,000 of them at a time."""
+
+    result_id: str
+    """A UUID, the same for every record of this check in this visit attempt."""
+    cluster: str
+    node: str
+    check_name: str
+    outcome: str
+    finished_at: datetime
+    started_at: datetime | None
+    duration_s: float
+    detail: str
+    exit_code: int | None
+    signal: int | None
+    batch: str
+    task: int
+    attempt: int
+    job_id: int
+    partition: str
+    metrics: dict[str, float]
+    log_path: str
+    evidence: str
+    revision: int
+    """Of two rows with one result_id the one with the higher revision counts."""
+    ingested_at: datetime
+
+
+def result(record: Record, outcome: Outcome, *, partition: str, now: datetime) -> Result:
+    """Return *record*, which ended as *outcome*, as a row that was ingested at *now*."""
+    return Result(
+        result_id=str(record.result_id),
+        cluster=record.cluster,
+        node=record.node,
+        check_name=record.check,
+        outcome=outcome.value,
+        finished_at=record.finished_at,
+        started_at=record.started_at,
+        duration_s=record.duration_s,
+        detail=record.detail,
+        exit_code=record.exit_code,
+        signal=record.signal,
+        batch=record.batch,
+        task=record.task,
+        attempt=record.attempt,
+        job_id=record.job_id,
+        partition=partition,
+        metrics=record.metrics,
+        log_path=record.log_path,
+        evidence=record.evidence.value,
+        revision=record.evidence.revision,
+        ingested_at=now,
+    )
+
+
+def structure() -> str:
+    """Return the columns as ClickHouse writes a structure: name type, name type."""
+    return ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())

@@ -1,0 +1,37 @@
+-- Where each check on each node stands: the latest judged result, and the latest attempt, which is
+-- the same one unless a later visit could not judge. Ties of time break by result_id.
+CREATE OR REPLACE VIEW status AS
+SELECT
+    cluster, node, check_name,
+    nullIf(judged.1, '') AS judged_result_id,
+    if(judged.1 = '', NULL, judged.2) AS judged_revision,
+    if(judged.1 = '', NULL, judged.3) AS judged_outcome,
+    if(judged.1 = '', NULL, judged.4) AS judged_at,
+    if(judged.1 = '', NULL, judged.5) AS judged_detail,
+    if(judged.1 = '', NULL, judged.6) AS judged_duration_s,
+    if(judged.1 = '', NULL, judged.7) AS judged_job_id,
+    if(judged.1 = '', NULL, judged.8) AS judged_log_path,
+    attempt.1 AS attempt_result_id,
+    attempt.2 AS attempt_revision,
+    attempt.3 AS attempt_outcome,
+    attempt.4 AS attempt_at,
+    attempt.5 AS attempt_detail,
+    attempt.6 AS attempt_duration_s,
+    attempt.7 AS attempt_job_id,
+    attempt.8 AS attempt_log_path
+FROM
+(
+    SELECT
+        cluster, node, check_name,
+        argMaxIf(
+            tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
+            tuple(finished_at, result_id),
+            outcome IN ('pass', 'warn', 'fail')
+        ) AS judged,
+        argMax(
+            tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
+            tuple(finished_at, result_id)
+        ) AS attempt
+    FROM history
+    GROUP BY cluster, node, check_name
+)

@@ -1,0 +1,155 @@
+"""Lays rows out for people: columns that fit the screen, colours, nothing a node could inject."""
+
+import unicodedata
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from enum import Enum
+
+_GAP = "  "
+_CUT = "…"
+_FLOOR = 8
+"""A column is made no narrower than this while another one can give way."""
+
+
+class Style(Enum):
+    """What a cell means to its reader, as SGR codes (ECMA-48, 8.3.117)."""
+
+    PLAIN = ""
+    GOOD = "32"
+    WARNING = "33"
+    BAD = "1;31"
+    UNCLEAR = "35"
+    QUIET = "2"
+
+
+def plain(_text: str) -> Style:
+    """Style every cell alike."""
+    return Style.PLAIN
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Column:
+    """How one column is shown."""
+
+    title: str
+    right: bool = False
+    """Aligned to the right, as numbers are."""
+    flexible: bool = False
+    """Cut first where the screen is too narrow."""
+    width: int | None = None
+    """Exactly so many cells wide; None fits it to what it holds."""
+    style: Callable[[str], Style] = plain
+
+
+def table(
+    columns: Sequence[Column],
+    rows: Sequence[Sequence[str]],
+    *,
+    width: int | None,
+    colour: bool,
+    header: bool = True,
+) -> Iterator[str]:
+    """Yield one line a row, none wider than *width* cells; None cuts nothing.
+
+    Whatever is in a cell, a line holds printable characters only.
+    """
+    cells = [[neutral(cell) for cell in row] for row in rows]
+    titles = [column.title if header else "" for column in columns]
+    widths = _widths(columns, titles, cells, width)
+    if header:
+        yield _line(columns, titles, widths, [Style.PLAIN] * len(columns))
+    for row in cells:
+        styles = [
+            column.style(cell) if colour else Style.PLAIN
+            for column, cell in zip(columns, row, strict=True)
+        ]
+        yield _line(columns, row, widths, styles)
+
+
+def neutral(text: str) -> str:
+    """Return *text* with everything that is not printable written as an escape, like \\x1b."""
+    if text.isprintable():
+        return text
+    return "".join(
+        letter if letter.isprintable() else letter.encode("unicode_escape").decode()
+        for letter in text
+    )
+
+
+def cells_of(text: str) -> int:
+    """Return how many cells of a terminal *text* takes (Unicode, UAX 11)."""
+    return len(text) if text.isascii() else sum(map(_cells, text))
+
+
+def cut(text: str, width: int) -> str:
+    """Return *text*, or as much of it as *width* cells hold, with an ellipsis at the end."""
+    if cells_of(text) <= width:
+        return text
+    kept, used = [], 0
+    for letter in text:
+        used += _cells(letter)
+        if used > width - 1:
+            break
+        kept.append(letter)
+    return "".join(kept) + _CUT[:width]
+
+
+def _cells(letter: str) -> int:
+    if unicodedata.combining(letter):
+        return 0
+    return 2 if unicodedata.east_asian_width(letter) in "WF" else 1
+
+
+def _widths(
+    columns: Sequence[Column],
+    titles: Sequence[str],
+    rows: Sequence[Sequence[str]],
+    width: int | None,
+) -> list[int]:
+    natural = [max(map(cells_of, column), default=0) for column in zip(titles, *rows, strict=True)]
+    widths = [
+        fit if column.width is None else column.width
+        for column, fit in zip(columns, natural, strict=True)
+    ]
+    if width is None:
+        return widths
+    room = width - len(_GAP) * (len(columns) - 1)
+    free = [n for n, column in enumerate(columns) if column.width is None]
+    _shrink(widths, [n for n in free if columns[n].flexible], room)
+    _shrink(widths, free, room)
+    return _clamped(widths, width)
+
+
+def _shrink(widths: list[int], which: Sequence[int], room: int) -> None:
+    """Lower the widest of *which* until *widths* fit into *room* or all are at the floor."""
+    limit = min(room, max((widths[n] for n in which), default=0))
+    while sum(widths) > room and limit >= _FLOOR:
+        for n in which:
+            widths[n] = min(widths[n], limit)
+        limit -= 1
+
+
+def _clamped(widths: Sequence[int], width: int) -> list[int]:
+    """Cut off what no screen of *width* cells can hold; a column of no width is not shown."""
+    found, used = [], 0
+    for one in widths:
+        found.append(max(0, min(one, width - used)))
+        used += one + len(_GAP)
+    return found
+
+
+def _line(
+    columns: Sequence[Column], row: Sequence[str], widths: Sequence[int], styles: Sequence[Style]
+) -> str:
+    parts = []
+    for column, cell, width, style in zip(columns, row, widths, styles, strict=True):
+        if width == 0:
+            continue
+        shown = cut(cell, width)
+        space, painted = " " * (width - cells_of(shown)), _paint(shown, style)
+        parts.append(space + painted if column.right else painted + space)
+    return _GAP.join(parts).rstrip()
+
+
+def _paint(text: str, style: Style) -> str:
+    return f"\x1b[{style.value}m{text}\x1b[0m" if style.value and text else text

@@ -1,0 +1,168 @@
+"""An ingest may die anywhere: the next one leaves every result there exactly once."""
+
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from analytics.effects import Disk, Effects
+from analytics.ingest import ingest
+from analytics.result import Result
+from analytics.snapshot import Snapshot
+from analytics.store import EmbeddedStore
+from slurm_hooks.record import Evidence, Outcome, dumps
+from slurm_hooks.state import State
+from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
+
+
+class Died(BaseException):
+    """The process is gone, so nothing of ours may catch it."""
+
+
+class Mortal:
+    """Real effects, of which the last one never happens."""
+
+    def __init__(self, effects: Effects, *, lives: int) -> None:
+        self._effects, self._lives = effects, lives
+
+    def _live(self) -> None:
+        if self._lives == 0:
+            raise Died
+        self._lives -= 1
+
+    def append(self, rows: Sequence[Result]) -> None:
+        self._live()
+        self._effects.append(rows)
+
+    def count(self, rows: Sequence[Result]) -> None:
+        self._live()
+        self._effects.count(rows)
+
+    def file(self, path: Path, batch_id: str) -> None:
+        self._live()
+        self._effects.file(path, batch_id)
+
+    def set_aside(self, path: Path, reason: str) -> None:
+        self._live()
+        self._effects.set_aside(path, reason)
+
+
+def _spool(state: State) -> None:
+    """Three good records, one of Slurm's, one that waits and one that is none."""
+    state.write_batch(batch())
+    put(state, *(record(batch(), task) for task in range(3)))
+    put(state, record(batch(), 3, outcome=Outcome.NODE_FAIL, evidence=Evidence.SLURM))
+    put(state, record(batch(), 0, "memory", outcome=None))
+    (state.spool / "odd.json").write_bytes(b"odd")
+
+
+def _all(state: State) -> tuple[object, ...]:
+    """Everything that an ingest is there to get right."""
+    found = EmbeddedStore(state.history).query(
+        "SELECT result_id, node, outcome FROM history ORDER BY node, result_id"
+    )
+    return (
+        found.rows(),
+        sorted(Snapshot(state.snapshot).standings()),
+        [path.name for path in state.spooled()],
+        state.finished(batch().id),
+        sorted(path.name for path in state.aside.iterdir()),
+    )
+
+
+def _ingest(state: State, *, lives: int = 10_000) -> bool:
+    """Whether it came to its end."""
+    store = EmbeddedStore(state.history)
+    disk = Disk(state, store, cluster="alpha", now=NOW)
+    try:
+        ingest(state, store, cluster="alpha", now=NOW, effects=Mortal(disk, lives=lives))
+    except Died:
+        return False
+    return True
+
+
+@pytest.mark.parametrize("late", [False, True])
+def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened(
+    tmp_path: Path, *, late: bool
+) -> None:
+    def more(state: State) -> None:
+        """What arrives between the death and the next ingest."""
+        if late:
+            put(state, record(batch(), 3, outcome=Outcome.FAIL, ago=timedelta(minutes=9)))
+            put(state, record(batch(), 1, "memory"))
+
+    whole = new_state(tmp_path / "whole")
+    _spool(whole)
+    assert _ingest(whole)
+    more(whole)
+    assert _ingest(whole)
+
+    lives, finished = 0, False
+    while not finished:
+        state = new_state(tmp_path / f"died-{lives}")
+        _spool(state)
+        finished = _ingest(state, lives=lives)
+        more(state)
+        assert _ingest(state)
+        assert _all(state) == _all(whole), f"died before effect {lives}"
+        lives += 1
+    assert lives == 8  # set aside, append, count, four files, and the run that lived
+
+
+def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:
+    whole, state = new_state(tmp_path / "whole"), new_state(tmp_path / "state")
+    _spool(whole)
+    _spool(state)
+    _ingest(whole)
+    for lives in (0, 1, 2, 3, 2, 3, 1):
+        _ingest(state, lives=lives)
+    assert _ingest(state)
+    assert _all(state) == _all(whole)
+
+
+PROGRAM = """
+import sys
+from datetime import datetime
+from pathlib import Path
+from analytics.ingest import ingest
+from analytics.store import EmbeddedStore
+from slurm_hooks.state import State
+state = State(Path(sys.argv[1]))
+now = datetime.fromisoformat(sys.argv[2])
+print("go", flush=True)
+print(ingest(state, EmbeddedStore(state.history), cluster="alpha", now=now))
+"""
+
+
+def test_kill_9_at_random_moments_loses_nothing_and_doubles_nothing(tmp_path: Path) -> None:
+    state = new_state(tmp_path)
+    plan = batch(nodes=100)
+    state.write_batch(plan)
+    expected = {(f"n{task}", check) for task in range(100) for check in CHECKS}
+    for task in range(100):
+        for check in CHECKS:
+            one = record(plan, task, check)
+            (state.spool / one.file_name).write_bytes(dumps(one))
+    dice = random.Random(9)
+    killed = 0
+    for _ in range(5):
+        command = [sys.executable, "-c", PROGRAM, str(state.root), NOW.isoformat()]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as process:
+            assert process.stdout is not None
+            assert process.stdout.readline() == "go\n"
+            time.sleep(dice.random() * 0.3)
+            process.send_signal(signal.SIGKILL)
+            killed += process.wait(timeout=60) == -signal.SIGKILL
+    assert killed
+    assert _ingest(state)
+    found = EmbeddedStore(state.history).query("SELECT node, check_name FROM history").rows()
+    assert len(found) == len(expected)
+    assert {*found} == expected
+    assert {key for key, _ in Snapshot(state.snapshot).standings()} == expected
+    assert state.spooled() == []

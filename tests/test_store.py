@@ -1,0 +1,217 @@
+"""The store keeps every row once, and serves what is whole whatever else lies there."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from analytics.frame import frame, schema
+from analytics.result import COLUMNS, JUDGED, Result
+from analytics.store import EmbeddedStore
+from slurm_hooks.errors import StoreError
+from slurm_hooks.record import Evidence, Outcome
+from tests.history_examples import row
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
+    made = EmbeddedStore(tmp_path)
+    yield made
+    made.close()
+
+
+def _segments(directory: Path) -> list[Path]:
+    return sorted(directory.glob("*.parquet"))
+
+
+def test_the_columns_are_the_fields_of_a_result_in_the_same_order() -> None:
+    assert tuple(COLUMNS) == Result._fields
+
+
+def test_the_status_view_judges_by_the_same_outcomes_as_the_records() -> None:
+    text = Path(__file__).parent.parent.joinpath("analytics/sql/status.sql").read_text()
+    assert f"outcome IN {JUDGED}" in text.replace('"', "'")
+
+
+def test_an_empty_store_has_no_rows_and_all_columns(store: EmbeddedStore) -> None:
+    found = store.query("SELECT * FROM history")
+    assert (found.height, found.schema) == (0, schema())
+    assert store.query("SELECT * FROM status").height == 0
+
+
+def test_rows_come_back_as_they_went_in(store: EmbeddedStore) -> None:
+    rows = [row("a"), row("b", node="n2", minute=1)]
+    rows[1] = rows[1]._replace(
+        started_at=None, exit_code=None, signal=9, metrics={}, detail="it's \\ {a:String}\n\x00 日"
+    )
+    store.append(frame(rows))
+    found = store.query("SELECT * FROM history ORDER BY result_id")
+    assert [Result._make(values) for values in found.iter_rows()] == rows
+
+
+def test_the_same_rows_twice_are_one_segment(store: EmbeddedStore, tmp_path: Path) -> None:
+    store.append(frame([row("a"), row("b")]))
+    store.append(frame([row("b"), row("a")]))
+    assert len(_segments(tmp_path)) == 1
+
+
+def test_a_row_in_two_segments_is_one_row_of_the_history(store: EmbeddedStore) -> None:
+    store.append(frame([row("a")]))
+    store.append(frame([row("a"), row("b")]))
+    assert store.query("SELECT count() FROM results").item() == 3
+    assert store.query("SELECT count() FROM history").item() == 2
+
+
+@pytest.mark.parametrize("runner_first", [True, False])
+def test_the_runners_word_counts_over_slurms_in_whatever_order_they_come(
+    store: EmbeddedStore, *, runner_first: bool
+) -> None:
+    runner = row("a", outcome=Outcome.PASS)
+    slurm = row("a", outcome=Outcome.NODE_FAIL, evidence=Evidence.SLURM, minute=3)
+    for one in (runner, slurm) if runner_first else (slurm, runner):
+        store.append(frame([one]))
+    assert store.query("SELECT outcome FROM history").to_series().to_list() == ["pass"]
+
+
+def test_parameters_are_values_and_never_sql(store: EmbeddedStore) -> None:
+    store.append(frame([row("a", node="n'1")]))
+    asked = "SELECT node FROM history WHERE node IN {nodes:Array(String)}"
+    assert store.query(asked, {"nodes": ["n'1", "') OR 1=1 --"]}).item() == "n'1"
+
+
+def test_a_reader_sees_segments_that_came_after_it_opened(tmp_path: Path) -> None:
+    reader, writer = EmbeddedStore(tmp_path), EmbeddedStore(tmp_path)
+    assert reader.query("SELECT count() FROM history").item() == 0
+    writer.append(frame([row("a")]))
+    assert reader.query("SELECT count() FROM history").item() == 1
+
+
+def test_two_stores_in_one_process_do_not_mix(tmp_path: Path) -> None:
+    stores = []
+    for name in ("one", "two"):
+        (tmp_path / name).mkdir()
+        stores.append(EmbeddedStore(tmp_path / name))
+        stores[-1].append(frame([row(name)]))
+    for name, store in zip(("one", "two"), stores, strict=True):
+        assert store.query("SELECT result_id FROM history").item() == name
+
+
+def test_a_segment_that_vanishes_before_the_next_question_is_no_error(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    store.append(frame([row("a")]))
+    store.append(frame([row("b")]))
+    assert store.query("SELECT count() FROM history").item() == 2
+    _segments(tmp_path)[0].unlink()
+    assert store.query("SELECT count() FROM history").item() == 1
+
+
+def _torn(path: Path, whole: bytes) -> None:
+    path.write_bytes(whole[:-100])
+
+
+def _torn_in_the_middle(path: Path, whole: bytes) -> None:
+    path.write_bytes(whole[:500] + whole[-8:])
+
+
+def _foreign(path: Path, _whole: bytes) -> None:
+    pl.DataFrame({"a": [1]}).write_parquet(path)
+
+
+def _text(path: Path, _whole: bytes) -> None:
+    path.write_text("hello")
+
+
+def _empty(path: Path, _whole: bytes) -> None:
+    path.write_bytes(b"")
+
+
+@pytest.mark.parametrize("spoil", [_torn, _torn_in_the_middle, _foreign, _text, _empty])
+def test_a_file_that_is_no_segment_is_named_and_the_rest_is_served(
+    store: EmbeddedStore, tmp_path: Path, spoil: object
+) -> None:
+    store.append(frame([row("a")]))
+    bad = tmp_path / "bad.parquet"
+    assert callable(spoil)
+    spoil(bad, _segments(tmp_path)[0].read_bytes())
+    assert store.query("SELECT count() FROM history").item() == 1
+    assert len(store.refused) == 1
+    assert str(bad) in store.refused[0]
+    bad.unlink()
+    assert store.query("SELECT count() FROM history").item() == 1
+    assert store.refused == []
+
+
+def test_what_a_killed_writer_left_is_not_read_and_is_removed_by_the_next(
+    store: EmbeddedStore, tmp_path: Path
+) -> None:
+    left = tmp_path / ".20300102T120000-0123456789abcdef.parquet.0a0b0c.tmp"
+    left.write_bytes(b"PAR1 half a segment")
+    assert store.query("SELECT count() FROM history").item() == 0
+    store.append(frame([row("a")]))
+    assert not left.exists()
+
+
+def test_a_directory_that_is_not_there_is_an_error_and_not_an_empty_history(
+    tmp_path: Path,
+) -> None:
+    with pytest.raises(StoreError, match="no such directory; is it mounted"):
+        EmbeddedStore(tmp_path / "gone").query("SELECT 1")
+
+
+def test_a_directory_that_the_engine_would_take_for_a_pattern_is_refused(tmp_path: Path) -> None:
+    odd = tmp_path / "{a,b}"
+    odd.mkdir()
+    store = EmbeddedStore(odd)
+    store.append(frame([row("a")]))
+    with pytest.raises(StoreError, match="path cannot hold any of"):
+        store.query("SELECT 1 FROM results")
+
+
+def test_a_question_the_engine_refuses_is_one_line(store: EmbeddedStore) -> None:
+    with pytest.raises(StoreError, match="no answer: Code: 60") as caught:
+        store.query("SELECT * FROM nothing")
+    assert "\n" not in str(caught.value)
+
+
+def test_rows_of_another_schema_are_refused(store: EmbeddedStore) -> None:
+    with pytest.raises(StoreError, match="another schema"):
+        store.append(pl.DataFrame({"a": [1]}))
+
+
+def test_a_history_that_cannot_be_written_says_that_nothing_is_lost(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path / "gone")
+    with pytest.raises(
+        StoreError, match=r"cannot write the segment: No such file.*nothing is lost"
+    ):
+        store.append(frame([row("a")]))
+
+
+def test_thousands_of_segments_are_still_one_question(store: EmbeddedStore, tmp_path: Path) -> None:
+    store.append(frame([row("a")]))
+    first = _segments(tmp_path)[0]
+    for number in range(2000):
+        os.link(first, tmp_path / f"20300102T120000-{number:016x}.parquet")
+    assert store.query("SELECT count() FROM history").item() == 1
+
+
+def test_without_the_engine_the_error_says_what_to_install(tmp_path: Path) -> None:
+    program = (
+        "import sys; sys.modules['chdb'] = None\n"
+        "from pathlib import Path\n"
+        "from analytics.store import EmbeddedStore\n"
+        "EmbeddedStore(Path(sys.argv[1])).query('SELECT 1')\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", program, tmp_path],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "StoreError" in done.stderr
+    assert "pip install 'cluster-doctor[embedded]'" in done.stderr
