@@ -1,0 +1,253 @@
+"""The commands that plan and start checks: sweep, plan, checks."""
+
+import os
+import pwd
+from collections import Counter
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+
+import click
+
+from analytics.fields import Chosen, Field, local_time
+from analytics.output import Form, lines, screen
+from analytics.table import Style
+from checks import wiring
+from checks.definition import CheckDefinition
+from checks.definition_file import load_definition
+from checks.eligible import Verdict
+from checks.hostlist import expand
+from checks.plan import NodePlan, Plan
+from checks.progress import Progress, wait_for
+from checks.sweep import Sweep, Sweeper, observe, plan_now
+from checks.sweep import sweep as sweep_once
+from slurm_hooks.cli import App
+from slurm_hooks.duration import format_duration
+from slurm_hooks.errors import ConfigError
+from slurm_hooks.files import locked
+from slurm_hooks.reconcile import read_open_batches
+from slurm_hooks.settings import Settings
+
+_STYLES = {
+    Verdict.DUE: Style.WARNING,
+    Verdict.FRESH: Style.GOOD,
+    Verdict.IN_BATCH: Style.PLAIN,
+    Verdict.DRAINED: Style.BAD,
+    Verdict.UNAVAILABLE: Style.BAD,
+}
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+def _style(text: str) -> Style:
+    return _STYLES.get(Verdict(text), Style.QUIET) if text in set(Verdict) else Style.PLAIN
+
+
+def _why(plan: NodePlan) -> str:
+    if plan.until is None:
+        return plan.detail
+    joint = "until" if plan.verdict is Verdict.FRESH else "after"
+    return f"{plan.detail} {joint} {local_time(plan.until)}"
+
+
+_NODE_FIELDS: Sequence[Field[NodePlan]] = (
+    Field(name="node", meaning="the node", value=lambda one: one.node),
+    Field(name="plan", meaning="what is done", value=lambda one: one.verdict.value, style=_style),
+    Field(name="checks", meaning="what will run", value=lambda one: ",".join(one.checks)),
+    Field(name="why", meaning="the reason", value=_why, flexible=True),
+)
+
+_CHECK_FIELDS: Sequence[Field[CheckDefinition]] = (
+    Field(name="check", meaning="its name", value=lambda one: one.name),
+    Field(name="max_age", meaning="stale after", value=lambda one: format_duration(one.max_age)),
+    Field(
+        name="limit", meaning="longest run", value=lambda one: format_duration(one.time_limit)
+    ),
+    Field(
+        name="state", meaning="active or suspended",
+        value=lambda one: "suspended" if one.suspend else "active",
+    ),
+    Field(name="after", meaning="depends on", value=lambda one: ",".join(one.depends_on)),
+    Field(
+        name="description", meaning="what it proves", value=lambda one: one.summary, flexible=True
+    ),
+)  # fmt: skip
+
+
+def _forms(command: Callable[..., None]) -> Callable[..., None]:
+    """Add the options that choose how rows are written."""
+    for option in (
+        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
+                     show_default=True, help="Colour the words that matter."),
+        click.option("--csv", "form", flag_value=Form.CSV, type=Form, help="Write CSV."),
+        click.option("--json", "form", flag_value=Form.JSON, type=Form, help="Write JSON."),
+        click.option("-P", "--parsable2", "form", flag_value=Form.PARSABLE2, type=Form,
+                     help="Separate fields with '|'."),
+        click.option("-n", "--noheader", is_flag=True, help="Leave the header out."),
+    ):  # fmt: skip
+        command = option(command)
+    return command
+
+
+@click.command()
+@click.option("--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--wait", is_flag=True, help="Return when the visits ended; show how far they are.")
+@click.pass_obj
+def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
+    """Visit the idle nodes whose last proof is stale.
+
+    One pass: take in what earlier visits found, plan, submit. Run it every few
+    minutes as the service account; it is safe to miss, to repeat and to kill.
+    """
+    if dry_run:
+        plan_made = _plan(wiring.sweeper(app.settings))
+        _show_nodes(plan_made.nodes, Form.TABLE, colour="auto", header=True)
+        click.echo(_summary(plan_made) + "; nothing was submitted (--dry-run)", err=True)
+        return
+    _as_service(app.settings)
+    with locked(app.settings.state_dir / "sweep.lock", blocking=False) as alone:
+        if not alone:
+            click.echo("another sweep is under way; this one leaves it the work", err=True)
+            return
+        made = wiring.sweeper(app.settings)
+        done = sweep_once(made, clock=_now)
+        _report(done)
+        if wait:
+            _wait(made)
+
+
+@click.command()
+@click.option("-N", "--nodelist", metavar="HOSTLIST", help="Only these nodes.")
+@_forms
+@click.pass_obj
+def plan(app: App, *, nodelist: str | None, form: Form | None, noheader: bool, color: str) -> None:
+    """Show every node with what a sweep would do to it now, and why."""
+    nodes = _plan(wiring.sweeper(app.settings)).nodes
+    if nodelist is not None:
+        try:
+            wanted = set(expand(nodelist))
+        except ValueError as error:
+            raise click.BadParameter(str(error), param_hint="-N") from error
+        nodes = tuple(one for one in nodes if one.node in wanted)
+    _show_nodes(nodes, form or Form.TABLE, colour=color, header=not noheader)
+
+
+@click.group()
+def checks() -> None:
+    """Show and validate check definitions."""
+
+
+@checks.command("list")
+@_forms
+@click.pass_obj
+def list_(app: App, *, form: Form | None, noheader: bool, color: str) -> None:
+    """List every check."""
+    columns = [Chosen(field=field) for field in _CHECK_FIELDS]
+    rows = wiring.catalogue(app.settings).definitions
+    for line in lines(columns, rows, form or Form.TABLE, screen(color), header=not noheader):
+        click.echo(line)
+
+
+@checks.command()
+@click.argument("name")
+@click.pass_obj
+def show(app: App, name: str) -> None:
+    """Print the definition of check NAME and the file it comes from."""
+    catalogue = wiring.catalogue(app.settings)
+    catalogue.get(name)
+    path = catalogue.sources[name]
+    click.echo(f"# {path}")
+    click.echo(path.read_text(encoding="utf-8"), nl=False)
+
+
+@checks.command()
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path, dir_okay=False))
+@click.pass_obj
+def validate(app: App, files: Sequence[Path]) -> None:
+    """Check FILES, or without any all definitions that the settings name.
+
+    Exits 1 and prints one line for each fault, with file, line and key.
+    """
+    faults: list[str] = []
+    for path in files:
+        try:
+            load_definition(path)
+        except ConfigError as error:
+            faults.append(str(error))
+    if not files:
+        try:
+            found = wiring.catalogue(app.settings)
+            click.echo(f"{len(found.definitions)} checks are well-formed and go together")
+        except ConfigError as error:
+            faults.append(str(error))
+    if faults:
+        click.echo("\n".join(faults), err=True)
+        raise click.exceptions.Exit(1)
+    for path in files:
+        click.echo(f"{path}: well-formed")
+
+
+def _plan(made: Sweeper) -> Plan:
+    seen = observe(made)
+    return plan_now(made, seen, read_open_batches(made.state), now=_now())
+
+
+def _show_nodes(nodes: Sequence[NodePlan], form: Form, *, colour: str, header: bool) -> None:
+    columns = [Chosen(field=field) for field in _NODE_FIELDS]
+    for line in lines(columns, nodes, form, screen(colour), header=header):
+        click.echo(line)
+
+
+def _summary(made: Plan) -> str:
+    counts = Counter(one.verdict for one in made.nodes)
+    shown = ", ".join(f"{counts[verdict]} {verdict}" for verdict in Verdict if counts[verdict])
+    return f"{len(made.nodes)} nodes: {shown}"
+
+
+def _report(done: Sweep) -> None:
+    click.echo(_summary(done.plan))
+    for batch_id, job_id in done.advanced.submitted.items():
+        click.echo(f"submitted batch {batch_id} as job {job_id}")
+    if done.advanced.cancelled:
+        click.echo(f"cancelled {', '.join(done.advanced.cancelled)}")
+    if done.collected.ingested:
+        click.echo(f"{done.collected.ingested} new results")
+    if done.collected.warning:
+        click.echo(f"warning: {done.collected.warning}", err=True)
+
+
+def _wait(made: Sweeper) -> None:
+    batch_ids = made.state.open_batches()
+    shown = Progress(done=-1, total=0)
+
+    def tell(progress: Progress) -> None:
+        nonlocal shown
+        if progress != shown:
+            click.echo(_line(progress), err=True)
+        shown = progress
+
+    wait_for(made, batch_ids, clock=_now, tell=tell)
+
+
+def _line(progress: Progress) -> str:
+    filled = round(20 * progress.done / max(1, progress.total))
+    bar = "#" * filled + "." * (20 - filled)
+    problem = f"  ({progress.problem}; asking again)" if progress.problem else ""
+    return f"[{bar}] {progress.done} of {progress.total} checks{problem}"
+
+
+def _as_service(settings: Settings) -> None:
+    """Refuse to work as anybody but the service account: its files would be the wrong ones.
+
+    Raises:
+        ConfigError: the message says how to run it.
+    """
+    if os.geteuid() == settings.service_uid:
+        return
+    user = settings.service_user
+    me = pwd.getpwuid(os.geteuid()).pw_name
+    raise ConfigError(
+        f"this runs as {user}, not as {me}; as root: runuser -u {user} -- cluster-doctor sweep"
+    )

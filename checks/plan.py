@@ -1,0 +1,335 @@
+"""Which checks are due where, and of every node why it is visited or not. Pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from analytics.history import Last
+from checks.eligible import Verdict, why_not_free
+from slurm_hooks.batch import MAX_VISITS, Shape
+from slurm_hooks.duration import format_duration
+from slurm_hooks.record import Outcome
+from slurm_hooks.slurm_text import Node
+
+Key = tuple[str, str]
+"""(node, check)"""
+
+_NEVER = datetime.min.replace(tzinfo=UTC)
+_HELD_OFF = {Outcome.ERROR, Outcome.TIMEOUT, Outcome.SKIP}
+"""Unjudged for a reason that the next sweep would only meet again."""
+
+_OVERHEAD = timedelta(seconds=30)
+"""What a visit takes beside its checks: start, records, and killing what they left."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """When and where one check is due: what the plan needs of its definition."""
+
+    name: str
+    max_age: timedelta
+    retry_after: timedelta
+    time_limit: timedelta
+    shape: Shape
+    depends_on: tuple[str, ...]
+    nodes: frozenset[str]
+    """Those it is for."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Limits:
+    """How much one sweep may ask for."""
+
+    max_visits: int
+    """At once, over the whole cluster."""
+    in_flight: int
+    """Visits that open batches may still run at once."""
+    visit_budget: timedelta
+    """The checks of one visit take no longer than this."""
+    queue_limit: timedelta
+    """No task waits longer than this; what could not start by then is not planned."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodePlan:
+    """What the plan says of one node."""
+
+    node: str
+    verdict: Verdict
+    detail: str
+    checks: tuple[str, ...] = ()
+    """In the order they will run."""
+    until: datetime | None = None
+    """When a fresh or waiting node becomes due."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlannedBatch:
+    """One array to submit: nodes of one resource shape, the stalest first."""
+
+    shape: Shape
+    throttle: int
+    time_limit: timedelta
+    visits: tuple[NodePlan, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """Every node with its explanation, and the batches to submit."""
+
+    nodes: tuple[NodePlan, ...]
+    batches: tuple[PlannedBatch, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class _Due:
+    """One stale check on one node; sorts by urgency."""
+
+    judged_at: datetime
+    attempt_at: datetime
+    rule: Rule
+
+
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """One node that may be visited."""
+
+    urgency: tuple[datetime, datetime, str]
+    shape: Shape
+    time_limit: timedelta
+    plan: NodePlan
+
+
+def make_plan(
+    *,
+    rules: Sequence[Rule],
+    nodes: Sequence[Node],
+    excluded: Mapping[str, str],
+    last: Mapping[Key, Last],
+    in_batch: Mapping[str, str],
+    limits: Limits,
+    now: datetime,
+) -> Plan:
+    """Decide what to visit, the longest unproven first.
+
+    A pair never judged is older than any judged one; among those, one never
+    tried is older than one that was. Ties break by node name, so that the same
+    input gives the same plan.
+
+    *rules* come in running order: cheapest first, after what they depend on.
+    *excluded* says why a node is left out, *in_batch* which open batch visits it.
+    """
+    plans: dict[str, NodePlan] = {}
+    candidates = []
+    for node in nodes:
+        fixed = _fixed(node, excluded, in_batch)
+        if fixed is None:
+            wanted = [rule for rule in rules if node.name in rule.nodes]
+            found = _judge_node(node.name, wanted, last, limits, now)
+            if isinstance(found, _Candidate):
+                candidates.append(found)
+            fixed = found.plan if isinstance(found, _Candidate) else found
+        plans[node.name] = fixed
+    batches = _batches(_within_limits(candidates, limits), limits)
+    visited = {visit.node for batch in batches for visit in batch.visits}
+    for candidate in candidates:
+        if candidate.plan.node not in visited:
+            plans[candidate.plan.node] = _over_limit(candidate.plan, limits)
+    return Plan(nodes=tuple(plans.values()), batches=batches)
+
+
+def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str]) -> NodePlan | None:
+    """Return the plan of a node whose checks need no look."""
+    if node.name in excluded:
+        return NodePlan(node=node.name, verdict=Verdict.EXCLUDED, detail=excluded[node.name])
+    if node.name in in_batch:
+        detail = f"visited by batch {in_batch[node.name]}"
+        return NodePlan(node=node.name, verdict=Verdict.IN_BATCH, detail=detail)
+    kept = why_not_free(node)
+    return NodePlan(node=node.name, verdict=kept[0], detail=kept[1]) if kept else None
+
+
+def _judge_node(
+    node: str,
+    rules: Sequence[Rule],
+    last: Mapping[Key, Last],
+    limits: Limits,
+    now: datetime,
+) -> NodePlan | _Candidate:
+    if not rules:
+        return NodePlan(node=node, verdict=Verdict.EXCLUDED, detail="no check is for this node")
+    due = []
+    for rule in rules:
+        found = last.get((node, rule.name))
+        if found is None:
+            due.append(_Due(_NEVER, _NEVER, rule))
+        elif _is_due(rule, found, now):
+            due.append(_Due(found.judged_at or _NEVER, found.attempt_at or _NEVER, rule))
+    due, blocked = _without_blocked(node, due, rules, last, now)
+    if due:
+        return _candidate(node, due, limits, now)
+    if blocked:
+        return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
+    return _nothing_due(node, rules, last, now)
+
+
+def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
+    """Whether a pair with a history is stale, and not held off after a failed try."""
+    if _is_fresh(rule, last, now):
+        return False
+    return last.attempt not in _HELD_OFF or now >= _held_until(rule, last)
+
+
+def _without_blocked(
+    node: str,
+    due: list[_Due],
+    rules: Sequence[Rule],
+    last: Mapping[Key, Last],
+    now: datetime,
+) -> tuple[list[_Due], list[str]]:
+    """Drop what waits for a dependency that is neither fresh and passed nor in this visit.
+
+    A dependency that is not for this node is not waited for.
+    """
+    if not any(one.rule.depends_on for one in due):
+        return due, []
+    by_name = {rule.name: rule for rule in rules}
+    kept: dict[str, _Due] = {}
+    blocked = []
+    for one in due:
+        missing = [
+            name
+            for name in one.rule.depends_on
+            if name in by_name
+            and not _passed(by_name[name], last.get((node, name)), now)
+            and not (name in kept and kept[name].rule.shape == one.rule.shape)
+        ]
+        if missing:
+            blocked.append(f"{one.rule.name} waits for {', '.join(missing)} to pass here")
+        else:
+            kept[one.rule.name] = one
+    return [*kept.values()], blocked
+
+
+def _passed(rule: Rule, last: Last | None, now: datetime) -> bool:
+    if last is None:
+        return False
+    return last.judged in {Outcome.PASS, Outcome.WARN} and _is_fresh(rule, last, now)
+
+
+def _candidate(node: str, due: Sequence[_Due], limits: Limits, now: datetime) -> _Candidate:
+    first = min(due, key=lambda one: (one.judged_at, one.attempt_at, one.rule.name))
+    visit = _pack(first, due, limits.visit_budget)
+    plan = NodePlan(
+        node=node,
+        verdict=Verdict.DUE,
+        detail=", ".join(_age(one, now) for one in visit),
+        checks=tuple(one.rule.name for one in visit),
+    )
+    limit = sum((one.rule.time_limit for one in visit), _OVERHEAD)
+    return _Candidate((first.judged_at, first.attempt_at, node), first.rule.shape, limit, plan)
+
+
+def _pack(first: _Due, due: Sequence[_Due], budget: timedelta) -> list[_Due]:
+    """Return what one visit runs, in order: *first* and what it waits for, then what else fits.
+
+    Where those alone are over *budget*, those at the start of the order come now,
+    and *first* when they have passed.
+    """
+    same_shape = {one.rule.name: one for one in due if one.rule.shape == first.rule.shape}
+    needed = _with_dependencies(first, same_shape)
+    chosen: set[str] = set()
+    for one in (*(one for one in due if one in needed), *same_shape.values()):
+        rule = one.rule
+        ready = all(name in chosen or name not in same_shape for name in rule.depends_on)
+        if rule.name not in chosen and ready and rule.time_limit <= budget:
+            budget -= rule.time_limit
+            chosen.add(rule.name)
+    return [one for one in due if one.rule.name in chosen]
+
+
+def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
+    """Return *first* and those of *due* that must pass before it."""
+    found = [first]
+    for one in found:
+        found.extend(
+            due[name] for name in one.rule.depends_on if name in due and due[name] not in found
+        )
+    return found
+
+
+def _age(due: _Due, now: datetime) -> str:
+    if due.judged_at is _NEVER:
+        return f"{due.rule.name} never judged"
+    return f"{due.rule.name} {format_duration(now - due.judged_at)} old"
+
+
+def _nothing_due(
+    node: str, rules: Sequence[Rule], last: Mapping[Key, Last], now: datetime
+) -> NodePlan:
+    """Explain a node without a due check by what is tried again first, else by what ages first."""
+    found = {rule.name: last[node, rule.name] for rule in rules}
+    held = [rule for rule in rules if not _is_fresh(rule, found[rule.name], now)]
+    if not held:
+        until, name = min((_fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
+        return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
+    until, name = min((_held_until(rule, found[rule.name]), rule.name) for rule in held)
+    detail = f"{name} ended {found[name].attempt}; tried again"
+    return NodePlan(node=node, verdict=Verdict.WAITING, detail=detail, until=until)
+
+
+def _is_fresh(rule: Rule, last: Last, now: datetime) -> bool:
+    return last.judged_at is not None and now - last.judged_at <= rule.max_age
+
+
+def _fresh_until(rule: Rule, last: Last) -> datetime:
+    return (last.judged_at or _NEVER) + rule.max_age
+
+
+def _held_until(rule: Rule, last: Last) -> datetime:
+    return (last.attempt_at or _NEVER) + rule.retry_after
+
+
+def _within_limits(candidates: Sequence[_Candidate], limits: Limits) -> list[_Candidate]:
+    """Return the most urgent of *candidates*: no more than can start within the queue limit."""
+    ordered = sorted(candidates, key=lambda one: one.urgency)
+    free = limits.max_visits - limits.in_flight
+    if free <= 0 or not ordered:
+        return []
+    longest = max(one.time_limit for one in ordered)
+    return ordered[: free * max(1, limits.queue_limit // longest)]
+
+
+def _over_limit(plan: NodePlan, limits: Limits) -> NodePlan:
+    text = f"at most {limits.max_visits} visits at once, {limits.in_flight} under way"
+    return NodePlan(node=plan.node, verdict=Verdict.OVER_LIMIT, detail=f"{text}; {plan.detail}")
+
+
+def _batches(chosen: Sequence[_Candidate], limits: Limits) -> tuple[PlannedBatch, ...]:
+    """Group by shape and share the free visits, the most urgent group first.
+
+    A group for which no free visit is left is not planned.
+    """
+    groups: dict[Shape, list[_Candidate]] = {}
+    for candidate in chosen:
+        groups.setdefault(candidate.shape, []).append(candidate)
+    chunks = [
+        (shape, group[start : start + MAX_VISITS])
+        for shape, group in groups.items()
+        for start in range(0, len(group), MAX_VISITS)
+    ]
+    free = limits.max_visits - limits.in_flight
+    batches = []
+    for index, (shape, chunk) in enumerate(chunks[: max(0, free)]):
+        share = max(1, free // (len(chunks) - index))
+        throttle = min(len(chunk), share)
+        free -= throttle
+        batches.append(
+            PlannedBatch(
+                shape=shape,
+                throttle=throttle,
+                time_limit=max(one.time_limit for one in chunk),
+                visits=tuple(one.plan for one in chunk),
+            )
+        )
+    return tuple(batches)

@@ -1,0 +1,295 @@
+"""One pass of the scheduler: observe, settle what ended, plan, submit."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+
+from analytics.history import History
+from checks.catalogue import Catalogue
+from checks.eligible import why_not_free
+from checks.hostlist import expand
+from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
+from checks.selector import matching
+from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token
+from slurm_hooks.decode import encode
+from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
+from slurm_hooks.files import write_durably
+from slurm_hooks.reconcile import OpenBatch, close_finished, read_open_batches, reconcile, tidy
+from slurm_hooks.settings import Settings
+from slurm_hooks.slurm import Slurm
+from slurm_hooks.slurm_text import Node, Partition, Task
+from slurm_hooks.state import State
+from slurm_hooks.submission import Advanced, advance
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweeper:
+    """What a sweep works with; each field is a wall or a value, so tests pass their own."""
+
+    settings: Settings
+    slurm: Slurm
+    state: State
+    catalogue: Catalogue
+    history: History
+    ingest: Callable[[datetime], int]
+    """Moves the spool into the history; returns how many results were new."""
+    script: Callable[[str], str]
+    """The job script of a batch, by its id."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Observation:
+    """The cluster at one moment, from a constant number of queries."""
+
+    nodes: Sequence[Node]
+    queue: Sequence[Task]
+
+    @property
+    def free(self) -> list[str]:
+        """The nodes that could be visited."""
+        return [node.name for node in self.nodes if why_not_free(node) is None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Collected:
+    """What became of earlier batches."""
+
+    settled: int
+    ingested: int
+    closed: Sequence[str]
+    warning: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sweep:
+    """What one sweep saw and did."""
+
+    plan: Plan
+    advanced: Advanced
+    collected: Collected
+    started_at: datetime
+
+
+def observe(sweeper: Sweeper) -> Observation:
+    """Ask Slurm once for its settings, partitions, nodes and our tasks.
+
+    Raises:
+        SlurmError: Slurm did not answer.
+        ConfigError: jobs in our partition would not give way to users' jobs.
+    """
+    settings, slurm = sweeper.settings, sweeper.slurm
+    check_partition(settings, slurm.partitions(), slurm.config())
+    return Observation(nodes=slurm.nodes(), queue=slurm.queue(settings.service_user))
+
+
+def check_partition(
+    settings: Settings, partitions: Sequence[Partition], config: Mapping[str, str]
+) -> None:
+    """Refuse a partition whose jobs users would have to wait for.
+
+    Raises:
+        ConfigError: it is missing, not of the lowest tier, or not preemptible; the
+            message holds the slurm.conf lines to add.
+    """
+    name = settings.partition
+    remedy = (
+        "; add to slurm.conf: PreemptType=preempt/partition_prio PreemptMode=REQUEUE and "
+        f"PartitionName={name} Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE"
+    )
+    ours = next((one for one in partitions if one.name == name), None)
+    if ours is None:
+        raise ConfigError(f"{settings.path}: partition: Slurm has no partition {name!r}{remedy}")
+    if config.get("PreemptType") != "preempt/partition_prio":
+        raise ConfigError(f"slurm.conf: PreemptType is {config.get('PreemptType')!r}{remedy}")
+    if ours.preempt_mode.split(",")[0] in {"OFF", "GANG", "SUSPEND", "WITHIN"}:
+        raise ConfigError(f"partition {name}: PreemptMode is {ours.preempt_mode}{remedy}")
+    equals = [one.name for one in partitions if one.priority_tier <= ours.priority_tier]
+    if equals != [name]:
+        others = ", ".join(one for one in equals if one != name)
+        raise ConfigError(
+            f"partition {name}: jobs in {others} would wait for checks, because its PriorityTier "
+            f"is not higher{remedy}"
+        )
+
+
+def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collected:
+    """Bring what ended since the last sweep into the history.
+
+    *queue* was read just before. Safe to repeat and to kill anywhere.
+
+    Raises:
+        StoreError: the history cannot be written; the spool keeps everything.
+        StateError, SlurmError: as `reconcile`.
+    """
+    settings, state = sweeper.settings, sweeper.state
+    done = reconcile(
+        sweeper.slurm,
+        state,
+        queue,
+        user=settings.service_user,
+        now=now,
+        grace=settings.record_grace,
+    )
+    ingested = sweeper.ingest(now)
+    closed = close_finished(state)
+    tidy(state, now=now, keep=settings.keep_batches)
+    return Collected(
+        settled=done.settled, ingested=ingested, closed=closed, warning=done.unanswered
+    )
+
+
+def plan_now(
+    sweeper: Sweeper, seen: Observation, opened: Sequence[OpenBatch], *, now: datetime
+) -> Plan:
+    """Return what a sweep would do now. Changes nothing.
+
+    Raises:
+        StoreError: the history does not answer; nothing is guessed then.
+        ConfigError: a hostlist in the settings is wrong.
+    """
+    settings = sweeper.settings
+    unfinished = {one.batch.id: one.unfinished for one in opened}
+    in_flight = sum(min(one.batch.throttle, len(unfinished[one.batch.id])) for one in opened)
+    return make_plan(
+        rules=make_rules(sweeper.catalogue, seen.nodes),
+        nodes=seen.nodes,
+        excluded=excluded_nodes(settings, seen.nodes),
+        last=sweeper.history.last(),
+        in_batch={
+            visit.node: batch_id for batch_id, visits in unfinished.items() for visit in visits
+        },
+        limits=Limits(
+            max_visits=max_visits(settings, len(seen.nodes)),
+            in_flight=in_flight,
+            visit_budget=settings.visit_budget,
+            queue_limit=settings.queue_limit,
+        ),
+        now=now,
+    )
+
+
+def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
+    """Return what the plan needs of each check that is not suspended, in running order."""
+    return [
+        Rule(
+            name=one.name,
+            max_age=one.max_age,
+            retry_after=one.retry_after,
+            time_limit=one.time_limit,
+            shape=one.shape,
+            depends_on=one.depends_on,
+            nodes=matching(one, nodes),
+        )
+        for one in catalogue.active
+    ]
+
+
+def excluded_nodes(settings: Settings, nodes: Sequence[Node]) -> dict[str, str]:
+    """Return the nodes that the settings leave out, each with the reason."""
+    included = _names(settings, "include_nodes", settings.include_nodes)
+    left_out = _names(settings, "exclude_nodes", settings.exclude_nodes)
+    found = {}
+    for node in nodes:
+        if node.name in left_out:
+            found[node.name] = "exclude_nodes in the settings names it"
+        elif settings.include_nodes and node.name not in included:
+            found[node.name] = "include_nodes in the settings does not name it"
+        elif settings.partition not in node.partitions:
+            found[node.name] = f"it is not in partition {settings.partition}"
+    return found
+
+
+def _names(settings: Settings, key: str, hostlist: str) -> set[str]:
+    try:
+        return set(expand(hostlist)) if hostlist else set()
+    except ValueError as error:
+        raise ConfigError(f"{settings.path}: {key}: {error}") from error
+
+
+def max_visits(settings: Settings, nodes: int) -> int:
+    """Return how many visits may run at once on a cluster of *nodes* nodes; at least 1."""
+    wanted = settings.max_concurrent_visits
+    return wanted if isinstance(wanted, int) else max(1, int(nodes * wanted))
+
+
+def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
+    """Do one whole pass; killed anywhere, the next one completes it.
+
+    Raises:
+        ClusterDoctorError: something it needs did not answer. Batches already
+            written down are still taken on where Slurm answers.
+    """
+    started_at = clock()
+    sweeper.state.prepare()
+    seen = observe(sweeper)
+    try:
+        collected = collect(sweeper, seen.queue, now=clock())
+        plan = plan_now(sweeper, seen, read_open_batches(sweeper.state), now=clock())
+        for planned in plan.batches:
+            sweeper.state.write_batch(_write_down(sweeper, planned, now=clock()))
+    except ClusterDoctorError:
+        _advance(sweeper, seen, now=clock())
+        raise
+    advanced = _advance(sweeper, seen, now=clock())
+    _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in seen.free))
+    done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
+    _write_heartbeat(sweeper, done, finished_at=clock())
+    return done
+
+
+def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
+    kept = {node.name: why_not_free(node) for node in seen.nodes}
+    return advance(
+        sweeper.slurm,
+        sweeper.state,
+        read_open_batches(sweeper.state),
+        seen.queue,
+        user=sweeper.settings.service_user,
+        script=sweeper.script,
+        taken={node: why[1] for node, why in kept.items() if why is not None},
+        now=now,
+    )
+
+
+def _write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
+    checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
+    return Batch(
+        id=new_batch_id(now),
+        token=new_token(),
+        cluster=sweeper.settings.cluster,
+        created_at=now,
+        partition=sweeper.settings.partition,
+        shape=planned.shape,
+        time_limit_s=planned.time_limit.total_seconds(),
+        start_by=now + sweeper.settings.queue_limit,
+        throttle=planned.throttle,
+        programs=sweeper.catalogue.programs(list(checks)),
+        visits=tuple(
+            Visit(task=task, node=visit.node, checks=visit.checks)
+            for task, visit in enumerate(planned.visits)
+        ),
+    )
+
+
+def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:
+    beat = {
+        "version": 1,
+        "started_at": done.started_at,
+        "finished_at": finished_at,
+        "nodes": len(done.plan.nodes),
+        "planned": sum(len(batch.visits) for batch in done.plan.batches),
+        "submitted": dict(done.advanced.submitted),
+        "settled": done.collected.settled,
+        "ingested": done.collected.ingested,
+        "warning": done.collected.warning,
+    }
+    _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")
+
+
+def _write_text(path: Path, text: str) -> None:
+    try:
+        write_durably(path, text.encode(), mode=0o644)
+    except OSError as error:
+        raise StateError(f"{path}: cannot write it: {error.strerror or error}") from error

@@ -1,0 +1,48 @@
+"""Puts a sweep together from the settings: the real walls, each made here and nowhere else."""
+
+from datetime import datetime
+
+from analytics.history import KeptHistory
+from analytics.ingest import ingest
+from analytics.store import EmbeddedStore
+from checks.catalogue import Catalogue, load_catalogue
+from checks.sweep import Sweeper
+from sbatch_templates import visit_script
+from slurm_hooks.settings import Settings
+from slurm_hooks.slurm import SlurmCommands
+from slurm_hooks.state import State
+
+
+def catalogue(settings: Settings) -> Catalogue:
+    """Return every check that these settings know.
+
+    Raises:
+        ConfigError: a definition is wrong.
+    """
+    return load_catalogue(settings.definitions, visit_budget=settings.visit_budget)
+
+
+def sweeper(settings: Settings) -> Sweeper:
+    """Return what a sweep with these settings works with.
+
+    Raises:
+        ConfigError: a definition is wrong.
+    """
+    state = State(settings.state_dir)
+    store = EmbeddedStore(state.history)
+
+    def move_spool(now: datetime) -> int:
+        return ingest(state, store, cluster=settings.cluster, now=now).results
+
+    def script(batch_id: str) -> str:
+        return visit_script(python=settings.node_python, settings=settings.path, batch_id=batch_id)
+
+    return Sweeper(
+        settings=settings,
+        slurm=SlurmCommands(bin_dir=settings.slurm_bin, conf=settings.slurm_conf),
+        state=state,
+        catalogue=catalogue(settings),
+        history=KeptHistory(state, store, cluster=settings.cluster),
+        ingest=move_spool,
+        script=script,
+    )

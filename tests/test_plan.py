@@ -1,0 +1,267 @@
+"""What a sweep decides to visit."""
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from analytics.history import Last
+from checks.eligible import Verdict
+from checks.plan import Key, Limits, NodePlan, Plan, Rule, make_plan
+from slurm_hooks.batch import MAX_VISITS, Shape
+from slurm_hooks.record import Outcome
+from slurm_hooks.slurm_text import Node
+
+NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
+NAMES = [f"n{number:03}" for number in range(6)]
+
+
+def rule(
+    name: str = "disk",
+    *,
+    nodes: Sequence[str] = NAMES,
+    minutes: int = 5,
+    shape: Shape | None = None,
+    depends_on: tuple[str, ...] = (),
+) -> Rule:
+    return Rule(
+        name=name,
+        max_age=timedelta(days=1),
+        retry_after=timedelta(hours=1),
+        time_limit=timedelta(minutes=minutes),
+        shape=shape or Shape(),
+        depends_on=depends_on,
+        nodes=frozenset(nodes),
+    )
+
+
+def idle(names: Sequence[str] = NAMES) -> list[Node]:
+    return [Node(name=name, state="IDLE") for name in names]
+
+
+def judged(hours: float, outcome: Outcome = Outcome.PASS) -> Last:
+    at = NOW - timedelta(hours=hours)
+    return Last(judged=outcome, judged_at=at, attempt=outcome, attempt_at=at)
+
+
+def tried(hours: float, outcome: Outcome) -> Last:
+    at = NOW - timedelta(hours=hours)
+    return Last(judged=None, judged_at=None, attempt=outcome, attempt_at=at)
+
+
+def plan(
+    rules: Sequence[Rule],
+    last: Mapping[Key, Last] | None = None,
+    *,
+    nodes: Sequence[Node] | None = None,
+    excluded: Mapping[str, str] | None = None,
+    in_batch: Mapping[str, str] | None = None,
+    max_visits: int = 100,
+    in_flight: int = 0,
+) -> Plan:
+    return make_plan(
+        rules=rules,
+        nodes=idle() if nodes is None else nodes,
+        excluded=excluded or {},
+        last=last or {},
+        in_batch=in_batch or {},
+        limits=Limits(
+            max_visits=max_visits,
+            in_flight=in_flight,
+            visit_budget=timedelta(minutes=20),
+            queue_limit=timedelta(minutes=30),
+        ),
+        now=NOW,
+    )
+
+
+def of(found: Plan, node: str) -> NodePlan:
+    return next(one for one in found.nodes if one.node == node)
+
+
+def visited(found: Plan) -> list[str]:
+    return [visit.node for batch in found.batches for visit in batch.visits]
+
+
+def test_the_never_judged_come_first_then_the_oldest() -> None:
+    last = {
+        ("n000", "disk"): judged(30),
+        ("n001", "disk"): judged(50),
+        ("n002", "disk"): tried(5, Outcome.TIMEOUT),
+        ("n003", "disk"): judged(23),
+        ("n004", "disk"): judged(40),
+    }
+    assert visited(plan([rule()], last)) == ["n005", "n002", "n001", "n004", "n000"]
+    assert of(plan([rule()], last), "n003").verdict is Verdict.FRESH
+
+
+def test_a_result_exactly_max_age_old_is_still_fresh() -> None:
+    found = plan([rule(nodes=["n000"])], {("n000", "disk"): judged(24)})
+    assert of(found, "n000").verdict is Verdict.FRESH
+    assert of(found, "n000").until == NOW
+
+
+def test_a_try_that_judged_nothing_is_not_repeated_at_once() -> None:
+    found = of(plan([rule()], {("n000", "disk"): tried(0.5, Outcome.ERROR)}), "n000")
+    assert found.verdict is Verdict.WAITING
+    assert found.until == NOW + timedelta(minutes=30)
+
+
+def test_a_node_is_only_fresh_when_every_check_is() -> None:
+    rules = [rule("a", nodes=["n000"]), rule("b", nodes=["n000"])]
+    last = {("n000", "a"): judged(23.5), ("n000", "b"): tried(0.1, Outcome.ERROR)}
+    found = of(plan(rules, last), "n000")
+    assert found.verdict is Verdict.WAITING
+    assert found.detail == "b ended error; tried again"
+
+
+def test_a_visit_that_the_node_did_not_let_happen_is_repeated_at_once() -> None:
+    last = {("n000", "disk"): tried(0.1, Outcome.PREEMPTED)}
+    assert of(plan([rule()], last), "n000").verdict is Verdict.DUE
+
+
+def test_a_failure_is_a_judgement_and_stays_fresh() -> None:
+    found = plan([rule()], {("n000", "disk"): judged(1, Outcome.FAIL)})
+    assert of(found, "n000").verdict is Verdict.FRESH
+
+
+def test_every_node_is_explained() -> None:
+    nodes = [
+        Node(name="n000", state="ALLOCATED"),
+        Node(name="n001", state="IDLE", flags=frozenset({"DRAIN"}), reason="fan"),
+        *idle(["n002", "n003", "n004", "n005"]),
+    ]
+    found = plan(
+        [rule(nodes=["n000", "n001", "n002", "n003", "n004"])],
+        {("n004", "disk"): judged(1)},
+        nodes=nodes,
+        excluded={"n002": "named"},
+        in_batch={"n003": "b"},
+    )
+    assert [one.verdict for one in found.nodes] == [
+        Verdict.BUSY, Verdict.DRAINED, Verdict.EXCLUDED, Verdict.IN_BATCH, Verdict.FRESH,
+        Verdict.EXCLUDED,
+    ]  # fmt: skip
+    assert all(one.detail for one in found.nodes)
+
+
+def test_what_does_not_fit_the_budget_stays_due() -> None:
+    rules = [rule("a", minutes=8), rule("b", minutes=8), rule("c", minutes=8)]
+    assert of(plan(rules), "n000").checks == ("a", "b")
+    after = {("n000", "a"): judged(0), ("n000", "b"): judged(0)}
+    assert of(plan(rules, after), "n000").checks == ("c",)
+
+
+def test_a_visit_holds_one_shape_that_of_its_most_urgent_check() -> None:
+    rules = [rule("cpu"), rule("gpu", shape=Shape(gpus=8))]
+    last = {("n000", "cpu"): judged(30)}
+    found = plan(rules, last, nodes=idle(["n000"]))
+    assert found.batches[0].shape == Shape(gpus=8)
+    assert found.batches[0].visits[0].checks == ("gpu",)
+
+
+def test_a_check_waits_for_its_dependency() -> None:
+    rules = [rule("mount"), rule("io", depends_on=("mount",))]
+    failed = {("n000", "mount"): judged(1, Outcome.FAIL)}
+    found = of(plan(rules, failed), "n000")
+    assert found.verdict is Verdict.WAITING
+    assert found.detail == "io waits for mount to pass here"
+
+
+def test_a_dependency_in_the_same_visit_or_fresh_and_passed_is_enough() -> None:
+    rules = [rule("mount"), rule("io", depends_on=("mount",))]
+    assert of(plan(rules), "n000").checks == ("mount", "io")
+    passed = {("n000", "mount"): judged(1)}
+    assert of(plan(rules, passed), "n000").checks == ("io",)
+
+
+def test_an_urgent_check_brings_its_dependency_even_when_cheaper_ones_fill_the_budget() -> None:
+    rules = [
+        rule("cheap", minutes=9),
+        rule("mount", minutes=9),
+        rule("io", minutes=9, depends_on=("mount",)),
+    ]
+    last = {("n000", "cheap"): judged(25), ("n000", "mount"): judged(25)}
+    assert of(plan(rules, last), "n000").checks == ("mount", "io")
+
+
+def test_a_chain_longer_than_the_budget_is_run_from_its_start() -> None:
+    rules = [
+        rule("mount", minutes=9),
+        rule("write", minutes=9, depends_on=("mount",)),
+        rule("io", minutes=9, depends_on=("write",)),
+    ]
+    last = {("n000", "mount"): judged(25), ("n000", "write"): judged(25)}
+    assert of(plan(rules, last), "n000").checks == ("mount", "write")
+
+
+def test_a_dependency_for_other_nodes_holds_nothing_up() -> None:
+    rules = [rule("gpu", nodes=["n001"]), rule("io", depends_on=("gpu",))]
+    assert of(plan(rules), "n000").checks == ("io",)
+    assert of(plan(rules), "n001").checks == ("gpu", "io")
+
+
+def test_the_rest_is_over_the_limit() -> None:
+    found = plan([rule(minutes=20)], max_visits=2)
+    assert visited(found) == ["n000", "n001"]
+    assert of(found, "n002").verdict is Verdict.OVER_LIMIT
+    assert plan([rule()], max_visits=2, in_flight=2).batches == ()
+
+
+def test_large_plans_become_several_arrays() -> None:
+    names = [f"n{number:04}" for number in range(500)]
+    found = plan([rule(nodes=names)], nodes=idle(names), max_visits=1000)
+    assert [len(batch.visits) for batch in found.batches] == [MAX_VISITS, MAX_VISITS, 100]
+
+
+lasts = st.none() | st.builds(
+    lambda hours, outcome, is_judged: (
+        judged(hours, outcome) if is_judged else tried(hours, outcome)
+    ),
+    st.integers(0, 60),
+    st.sampled_from([Outcome.PASS, Outcome.FAIL, Outcome.ERROR, Outcome.PREEMPTED]),
+    st.booleans(),
+)
+shapes = st.sampled_from([Shape(), Shape(gpus=8), Shape(exclusive=True)])
+
+
+@given(
+    history=st.dictionaries(st.tuples(st.sampled_from(NAMES), st.sampled_from("abc")), lasts),
+    kinds=st.tuples(shapes, shapes, shapes),
+    waits=st.booleans(),
+    max_visits=st.integers(1, 9),
+    in_flight=st.integers(0, 9),
+    order=st.permutations(NAMES),
+)
+def test_a_plan_keeps_its_promises(
+    history: Mapping[Key, Last | None],
+    kinds: tuple[Shape, Shape, Shape],
+    waits: bool,
+    max_visits: int,
+    in_flight: int,
+    order: list[str],
+) -> None:
+    """One visit a node, one shape a batch, nothing fresh, limits kept, inputs' order no matter."""
+    last = {key: value for key, value in history.items() if value is not None}
+    rules = [
+        rule(name, minutes=7, shape=kind, depends_on=("a",) if waits and name == "c" else ())
+        for name, kind in zip("abc", kinds, strict=True)
+    ]
+    found = plan(rules, last, nodes=idle(order), max_visits=max_visits, in_flight=in_flight)
+    nodes = visited(found)
+    assert len(nodes) == len(set(nodes))
+    assert [one.node for one in found.nodes] == order
+    assert sum(batch.throttle for batch in found.batches) <= max(0, max_visits - in_flight)
+    for batch in found.batches:
+        assert 1 <= batch.throttle <= len(batch.visits) <= MAX_VISITS
+        for visit in batch.visits:
+            assert {one.shape for one in rules if one.name in visit.checks} == {batch.shape}
+            assert timedelta(minutes=7) * len(visit.checks) <= timedelta(minutes=20)
+            for check in visit.checks:
+                seen = last.get((visit.node, check))
+                assert seen is None or seen.judged_at is None or NOW - seen.judged_at > timedelta(1)
+    for one in found.nodes:
+        assert (one.verdict is Verdict.DUE) == (one.node in nodes)
+    again = plan(rules, last, nodes=idle(NAMES), max_visits=max_visits, in_flight=in_flight)
+    assert again.batches == found.batches
