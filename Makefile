@@ -1,0 +1,38 @@
+# make demo   everything set up, and the main job shown on a real Slurm cluster on this machine
+# make test   everything set up, and every check: ruff, mypy, import-linter, shellcheck, pytest
+SHELL := /bin/bash
+VENV := $(shell scripts/venv-path.sh)
+SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*bash' --)
+
+.PHONY: demo test lint unit setup packages format bench clean
+
+demo: setup
+	@$(VENV)/bin/python -m tests.lab.demo
+
+test: setup lint unit
+
+setup: packages
+	@scripts/make-venv.sh
+
+packages:
+	@scripts/install-debian.sh
+
+lint: setup
+	$(VENV)/bin/ruff check .
+	$(VENV)/bin/ruff format --check .
+	$(VENV)/bin/mypy
+	$(VENV)/bin/lint-imports --no-cache
+	shellcheck $(SHELL_FILES)
+
+unit: setup
+	$(VENV)/bin/python -m pytest
+
+format: setup
+	$(VENV)/bin/ruff format .
+	$(VENV)/bin/ruff check --fix .
+
+bench: setup
+	@$(VENV)/bin/python -m tests.benchmarks
+
+clean:
+	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

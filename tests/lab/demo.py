@@ -1,0 +1,204 @@
+"""The main job on a real cluster with planted faults, shown to a person: ``make demo``.
+
+Exits 0 only if every node ended as its fault demands.
+"""
+
+import os
+import shutil
+import signal
+import sqlite3
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NoReturn
+
+from tests.lab import Lab, LabError
+from tests.lab.users import SERVICE
+
+BUSY, READ_ONLY, HANGING, CRASHING = "n001", "n002", "n004", "n005"
+CHECKS = ("cpu", "memory", "storage")
+FAULTS = {
+    BUSY: "a user's job fills it",
+    READ_ONLY: "its storage is mounted read-only",
+    HANGING: "its memory check hangs",
+    CRASHING: "its cpu check crashes",
+}
+EXPECTED: Mapping[tuple[str, str], str] = {
+    (READ_ONLY, "storage"): "fail",
+    (HANGING, "memory"): "timeout",
+    (CRASHING, "cpu"): "error",
+}
+_ROUNDS = 6
+
+
+def main() -> int:
+    """Run the demo; returns the exit status."""
+    signal.signal(signal.SIGTERM, _interrupted)
+    try:
+        with Lab.create() as lab:
+            return Demo(lab).run()
+    except LabError as error:
+        print(f"demo: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        print("\ndemo: interrupted; the cluster is gone", file=sys.stderr)
+        return 130
+
+
+def _interrupted(_number: int, _frame: object) -> NoReturn:
+    raise KeyboardInterrupt
+
+
+class Demo:
+    """One showing, on a lab that is not yet up."""
+
+    def __init__(self, lab: Lab) -> None:
+        self._lab = lab
+        self._began = time.monotonic()
+        self._screen = {
+            "COLUMNS": str(shutil.get_terminal_size((100, 24)).columns),
+            "TERM": os.environ.get("TERM", "dumb"),
+        }
+
+    def run(self) -> int:
+        """Show everything; returns 0 if the outcomes are the right ones."""
+        self._bring_up()
+        self._plant()
+        self._say("The plan: every node, and why it is visited or not.")
+        self._command("plan")
+        self._sweep_while_slurmctld_dies()
+        self._sweep_until_nothing_is_due()
+        self._say("What is known now.")
+        self._command("status")
+        self._say("And everything that happened.")
+        self._command("history", "--format", "finished,node,check,outcome,duration,detail")
+        return self._judge()
+
+    def _bring_up(self) -> None:
+        lab = self._lab
+        self._say(f"Starting a real Slurm cluster of {len(lab.nodes)} nodes in {lab.root}")
+        lab.install()
+        lab.up()
+        lab.configure(max_concurrent_visits=4, record_grace="0s")
+        (lab.definitions / "dl-unit.yaml").write_text("suspend: true\n")
+        _define(lab, "cpu", "--seconds", "1")
+        _define(lab, "memory", "--size", "32M")
+        _define(lab, "storage", "--size", "8M", "--path", str(lab.data_dir("{node}")))
+
+    def _plant(self) -> None:
+        self._say("Planting faults:")
+        for node, fault in FAULTS.items():
+            print(f"    {node}: {fault}")
+        job = self._lab.occupy(BUSY)
+        self._lab.read_only(READ_ONLY)
+        self._lab.fault(HANGING, "memory", "hang")
+        self._lab.fault(CRASHING, "cpu", "crash")
+        self._wait_until_saved(job)
+
+    def _wait_until_saved(self, job: int) -> None:
+        """A slurmctld that is killed forgets what it has not saved, the user's job included."""
+        changed_at = time.time()
+        self._lab.run(["scontrol", "update", f"JobId={job}", "Comment=a user's job"])
+        saved = self._lab.layout.controller / "job_state"
+        self._lab.wait_for(
+            lambda: saved.exists() and saved.stat().st_mtime > changed_at,
+            30,
+            "slurmctld to save the user's job",
+        )
+
+    def _sweep_while_slurmctld_dies(self) -> None:
+        self._say("A sweep submits the visits. While they run, slurmctld is killed (-9).")
+        sweep = self._start("sweep", "--wait")
+        self._lab.wait_for(self._some_visit_runs, 20, "a visit to run")
+        self._lab.slurmctld.kill()
+        print("    slurmctld is dead; the visits on the nodes go on", flush=True)
+        time.sleep(1)
+        self._lab.slurmctld.start()
+        print("    slurmctld is back", flush=True)
+        if sweep.wait(timeout=60):
+            raise LabError("the sweep failed; see its message above")
+
+    def _some_visit_runs(self) -> bool:
+        running = self._lab.run(["squeue", "-h", "-t", "R", "-p", "background", "-o", "%i"])
+        return bool(running.stdout.strip())
+
+    def _sweep_until_nothing_is_due(self) -> None:
+        for _ in range(_ROUNDS):
+            self._lab.wait_for(self._visits_are_over, 30, "the nodes to be idle again")
+            self._say("The next sweep takes in what was found, and plans again.")
+            self._command("sweep", "--wait")
+            if not self._is_due():
+                self._command("plan")
+                return
+        raise LabError(f"there was still something due after {_ROUNDS} sweeps")
+
+    def _visits_are_over(self) -> bool:
+        states = self._lab.states()
+        return all(states[node] == "idle" for node in self._lab.nodes if node != BUSY)
+
+    def _is_due(self) -> bool:
+        plan = self._lab.run_as_service(["cluster-doctor", "plan", "-n", "-P"]).stdout
+        return any(
+            line.split("|")[1] in {"due", "over-limit", "in-batch"} for line in plan.splitlines()
+        )
+
+    def _judge(self) -> int:
+        latest = _latest(self._lab.state_dir / "status.sqlite")
+        wrong = []
+        for node in self._lab.nodes:
+            for check in CHECKS:
+                wanted = None if node == BUSY else EXPECTED.get((node, check), "pass")
+                found = latest.get((node, check))
+                if found != wanted:
+                    wrong.append(f"{check} on {node} is {found}, and should be {wanted}")
+        took = time.monotonic() - self._began
+        if wrong:
+            print("\n".join(["", "demo: not as it should be:", *wrong]), file=sys.stderr)
+            return 1
+        self._say(
+            f"Every planted fault was found, and nothing else was; the busy node was left alone. "
+            f"{took:.0f} s."
+        )
+        return 0
+
+    def _say(self, text: str) -> None:
+        print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
+
+    def _command(self, *arguments: str) -> None:
+        if self._start(*arguments).wait(timeout=90):
+            raise LabError(f"cluster-doctor {' '.join(arguments)} failed; see its message above")
+
+    def _start(self, *arguments: str) -> "subprocess.Popen[bytes]":
+        """Start a command as the service account, on this terminal."""
+        print(f"\n$ cluster-doctor {' '.join(arguments)}", flush=True)
+        commands = self._lab.commands
+        return subprocess.Popen(
+            commands.argv(["cluster-doctor", *arguments], SERVICE),
+            env=commands.environment(SERVICE) | self._screen,
+            cwd=self._lab.root,
+            stdin=subprocess.DEVNULL,
+        )
+
+
+def _define(lab: Lab, name: str, *options: str) -> None:
+    command = ("{python}", "-I", "-m", f"checks.programs.{name}", *options)
+    lab.add_check(name, command=command, max_age="1h", time_limit="6s")
+
+
+def _latest(snapshot: Path) -> dict[tuple[str, str], str]:
+    """Return the newest outcome of each (node, check)."""
+    connection = sqlite3.connect(f"file:{snapshot}?mode=ro", uri=True)
+    try:
+        rows = connection.execute(
+            "SELECT node, check_name, coalesce(attempt_outcome, judged_outcome) FROM status"
+        )
+        return {(node, check): outcome for node, check, outcome in rows}
+    finally:
+        connection.close()
+
+
+if __name__ == "__main__":
+    os.umask(0o022)
+    sys.exit(main())
