@@ -214,8 +214,8 @@ def _report(done: Sweep) -> None:
         click.echo(f"cancelled {', '.join(done.advanced.cancelled)}")
     if done.collected.ingested:
         click.echo(f"{done.collected.ingested} new results")
-    if done.collected.warning:
-        click.echo(f"warning: {done.collected.warning}", err=True)
+    for warning in done.collected.warnings:
+        click.echo(f"warning: {warning}", err=True)
 
 
 def _wait(made: Sweeper) -> None:
@@ -234,7 +234,7 @@ def _wait(made: Sweeper) -> None:
 def _line(progress: Progress) -> str:
     filled = round(20 * progress.done / max(1, progress.total))
     bar = "#" * filled + "." * (20 - filled)
-    problem = f"  ({progress.problem}; asking again)" if progress.problem else ""
+    problem = f"  ({progress.problem})" if progress.problem else ""
     return f"[{bar}] {progress.done} of {progress.total} checks{problem}"
 
 

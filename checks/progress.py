@@ -22,7 +22,7 @@ class Progress:
     total: int
     """Checks with a result, and all."""
     problem: str = ""
-    """Why Slurm could not be asked just now; it is asked again."""
+    """What a person should know: Slurm did not answer just now, a record was set aside."""
 
 
 def wait_for(
@@ -54,9 +54,9 @@ def wait_for(
 def _collect(sweeper: Sweeper, now: datetime) -> str:
     try:
         queue = sweeper.slurm.queue(sweeper.settings.service_user)
-        return collect(sweeper, queue, now=now).warning
+        return "; ".join(collect(sweeper, queue, now=now).warnings)
     except SlurmError as error:
-        return str(error)
+        return f"{error}; asking again"
 
 
 def _missing(one: OpenBatch) -> int:

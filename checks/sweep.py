@@ -7,6 +7,7 @@ from datetime import datetime
 from pathlib import Path
 
 from analytics.history import History
+from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
 from checks.eligible import why_not_free
 from checks.hostlist import expand
@@ -33,8 +34,8 @@ class Sweeper:
     state: State
     catalogue: Catalogue
     history: History
-    ingest: Callable[[datetime], int]
-    """Moves the spool into the history; returns how many results were new."""
+    ingest: Callable[[datetime], Ingested]
+    """Moves the spool into the history."""
     script: Callable[[str], str]
     """The job script of a batch, by its id."""
 
@@ -59,7 +60,8 @@ class Collected:
     settled: int
     ingested: int
     closed: Sequence[str]
-    warning: str
+    warnings: Sequence[str]
+    """One line for each thing that a person should look at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -135,8 +137,9 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
     ingested = sweeper.ingest(now)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
+    warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
     return Collected(
-        settled=done.settled, ingested=ingested, closed=closed, warning=done.unanswered
+        settled=done.settled, ingested=ingested.results, closed=closed, warnings=warnings
     )
 
 
@@ -283,7 +286,7 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
-        "warning": done.collected.warning,
+        "warnings": list(done.collected.warnings),
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")
 

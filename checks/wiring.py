@@ -1,9 +1,10 @@
 """Puts a sweep together from the settings: the real walls, each made here and nowhere else."""
 
+from dataclasses import replace
 from datetime import datetime
 
 from analytics.history import KeptHistory
-from analytics.ingest import ingest
+from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue, load_catalogue
 from checks.sweep import Sweeper
@@ -31,8 +32,9 @@ def sweeper(settings: Settings) -> Sweeper:
     state = State(settings.state_dir)
     store = EmbeddedStore(state.history)
 
-    def move_spool(now: datetime) -> int:
-        return ingest(state, store, cluster=settings.cluster, now=now).results
+    def move_spool(now: datetime) -> Ingested:
+        done = ingest(state, store, cluster=settings.cluster, now=now)
+        return replace(done, notes=(*done.notes, *store.refused))
 
     def script(batch_id: str) -> str:
         return visit_script(python=settings.node_python, settings=settings.path, batch_id=batch_id)

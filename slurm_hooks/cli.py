@@ -12,6 +12,7 @@ import click
 
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ClusterDoctorError, ConfigError
+from slurm_hooks.oneline import one_line
 from slurm_hooks.settings import DEFAULT_PATH, VARIABLE, Settings, load_settings, settings_path
 from slurm_hooks.state import State
 
@@ -131,7 +132,8 @@ class Commands(click.Group):
 
 
 def _stop(message: str, code: int) -> NoReturn:
-    click.echo(f"cluster-doctor: {' '.join(message.split())}", err=True)
+    for line in message.splitlines() or [""]:
+        click.echo(f"cluster-doctor: {one_line(line, 2000)}", err=True)
     sys.exit(code)
 
 

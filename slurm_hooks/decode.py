@@ -2,6 +2,7 @@
 
 import dataclasses
 import difflib
+import functools
 import types
 import typing
 from collections.abc import Mapping, Sequence
@@ -86,7 +87,7 @@ def _decode_scalar(kind: object, value: object, where: str) -> object:
 def _decode_dataclass(kind: type, value: object, where: str) -> object:
     if not isinstance(value, Mapping):
         raise _wrong(where, "a table", value)
-    hints = typing.get_type_hints(kind)
+    hints = _hints(kind)
     fields = {field.name: field for field in dataclasses.fields(kind)}
     for key in value:
         if key not in fields:
@@ -98,6 +99,11 @@ def _decode_dataclass(kind: type, value: object, where: str) -> object:
         elif field.default is dataclasses.MISSING and field.default_factory is dataclasses.MISSING:
             raise DecodeError(f"{_join(where, name)}: missing")
     return kind(**found)
+
+
+@functools.cache
+def _hints(kind: type) -> dict[str, object]:
+    return typing.get_type_hints(kind)
 
 
 def _decode_union(arguments: tuple[object, ...], value: object, where: str) -> object:

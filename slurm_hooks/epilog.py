@@ -44,11 +44,11 @@ class Entry:
 def clean_up(call: Call) -> None:
     """Kill the visit's left-over processes, remove its scratch directory, note both."""
     local_dir = call.settings.local_dir
-    scratch = visit_scratch(local_dir, call.job_id)
+    scratch = visit_scratch(local_dir, job_id=call.job_id, node=call.node)
     owner = Owner(
         uid=call.uid,
         job_id=call.job_id,
-        node=call.environ.get("SLURMD_NODENAME", ""),
+        node=call.node,
         cluster=call.environ.get("SLURM_CLUSTER_NAME", ""),
         scratch=scratch,
     )

@@ -3,7 +3,6 @@
 import contextlib
 import fcntl
 import os
-import secrets
 import stat
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,7 +18,7 @@ def write_durably(path: Path, data: bytes, *, mode: int = 0o640, replace: bool =
         OSError: the disk is full, read-only or gone; nothing is at *path* then but
             what was there before.
     """
-    temporary = path.with_name(f".{path.name[:180]}.{secrets.token_hex(6)}.tmp")
+    temporary = path.with_name(f".{path.name[:180]}.{os.urandom(6).hex()}.tmp")
     handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW, mode)
     try:
         with os.fdopen(handle, "wb") as file:

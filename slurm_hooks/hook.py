@@ -19,6 +19,8 @@ class Call:
     uid: int
     """The service account's; the job's too."""
     job_id: int
+    node: str
+    """SLURMD_NODENAME; empty on the controller."""
     environ: Mapping[str, str]
 
 
@@ -43,7 +45,10 @@ def run_hook(
         if job_uid(environ) == options.uid:
             settings = load_settings(options.settings)
             job_id = number(environ, "SLURM_JOB_ID")
-            work(Call(settings=settings, uid=options.uid, job_id=job_id, environ=environ))
+            node = environ.get("SLURMD_NODENAME", "")
+            work(
+                Call(settings=settings, uid=options.uid, job_id=job_id, node=node, environ=environ)
+            )
     except Exception as error:  # noqa: BLE001 - a hook that fails can drain a node
         complain(f"{name}: {type(error).__name__}: {error}")
     return 0

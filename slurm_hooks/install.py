@@ -102,7 +102,8 @@ def install(directory: Path, python: Path | None, settings: Path | None) -> None
         service_uid=loaded.service_uid,
     )
     click.echo(f"Hooks written below {directory}. DIRECTORY must be there on every node, too.")
-    click.echo("Add these lines to slurm.conf, then run: scontrol reconfigure\n")
+    click.echo("Add these lines to slurm.conf, then run: scontrol reconfigure")
+    click.echo("(slurmctld looks for EpilogSlurmctld only when it starts: restart it once)\n")
     click.echo(slurm_conf_lines(directory), nl=False)
     click.echo("\nPrologEpilogTimeout, where set, should be 60 or more.")
 

@@ -22,7 +22,7 @@ def prepare(call: Call) -> None:
     if not spool.exists():
         _make(spool, 0o700)
         os.chown(spool, call.uid, -1, follow_symlinks=False)
-    scratch = visit_scratch(local_dir, call.job_id)
+    scratch = visit_scratch(local_dir, job_id=call.job_id, node=call.node)
     if problem := remove_tree(scratch):
         raise StateError(problem)
     scratch.mkdir(mode=0o700)

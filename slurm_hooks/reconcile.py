@@ -206,8 +206,9 @@ def tidy(state: State, *, now: datetime, keep: timedelta) -> None:
     """Remove what nobody will ask for again.
 
     That is: the controller's words on batches that are not open (they often come
-    a moment after the last record), and archived batches older than *keep*. A word
-    that cannot be read is set aside.
+    a moment after the last record), records without an outcome that came after
+    their batch was settled, and archived batches older than *keep*. A word that
+    cannot be read is set aside.
     """
     opened = set(state.open_batches())
     for path, word in state.words():
@@ -215,4 +216,18 @@ def tidy(state: State, *, now: datetime, keep: timedelta) -> None:
             state.set_aside(path, word)
         elif word.batch not in opened:
             state.forget_word(word)
+    for path in state.spooled():
+        batch_id = path.name.split(".")[0]
+        if batch_id not in opened and state.batch_directory(batch_id) is not None:
+            _put_away(state, path, batch_id)
     state.prune_archive(before=now - keep)
+
+
+def _put_away(state: State, path: Path, batch_id: str) -> None:
+    """Take a late record without an outcome out of the spool: its check was settled without it."""
+    try:
+        record = loads(read_regular(path, limit=MAX_BYTES))
+    except (OSError, RecordError):
+        return  # ingest sets it aside and says why
+    if record.outcome is None and record.batch == batch_id:
+        state.keep_interrupted(path, batch_id)

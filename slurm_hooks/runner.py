@@ -73,7 +73,7 @@ def _visit(
         if problem:
             _say(problem)
 
-    with use_scratch(settings.local_dir, task.job_id) as scratch:
+    with use_scratch(settings.local_dir, job_id=task.job_id, node=task.node) as scratch:
         turn = Turn(
             settings=settings,
             batch=batch,

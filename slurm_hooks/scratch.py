@@ -16,18 +16,21 @@ def visits(local_dir: Path) -> Path:
     return local_dir / "visits"
 
 
-def visit_scratch(local_dir: Path, job_id: int) -> Path:
-    """Return the scratch directory of job *job_id*."""
-    return visits(local_dir) / str(job_id)
+def visit_scratch(local_dir: Path, *, job_id: int, node: str) -> Path:
+    """Return the scratch directory of job *job_id* on *node*.
+
+    The node's name keeps apart the slurmds of one machine, where Slurm has several.
+    """
+    return visits(local_dir) / f"{job_id}.{node.replace('/', '_')}"
 
 
 @contextlib.contextmanager
-def use_scratch(local_dir: Path, job_id: int) -> Iterator[Path]:
+def use_scratch(local_dir: Path, *, job_id: int, node: str) -> Iterator[Path]:
     """Yield the visit's scratch directory: the Prolog's, or else a private one, removed after.
 
     Where there is no place for either, what is yielded is not there.
     """
-    given = visit_scratch(local_dir, job_id)
+    given = visit_scratch(local_dir, job_id=job_id, node=node)
     made = None if _is_ours(given) and _takes_data(given) else _make_private()
     if made is None:
         yield given

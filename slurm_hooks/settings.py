@@ -9,7 +9,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from slurm_hooks.decode import DecodeError, decode
-from slurm_hooks.duration import parse_duration
+from slurm_hooks.duration import format_duration, parse_duration
 from slurm_hooks.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
@@ -174,7 +174,7 @@ def _duration(
     except ValueError as error:
         raise ConfigError(f"{path}: {key}: {error}") from error
     if length < least:
-        raise ConfigError(f"{path}: {key}: {text!r} is less than a minute, Slurm's smallest limit")
+        raise ConfigError(f"{path}: {key}: {text!r} is less than {format_duration(least)}")
     return length
 
 

@@ -1,5 +1,6 @@
 """The state directory: who writes what where, and nothing else knows its layout."""
 
+import itertools
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -187,7 +188,8 @@ class State:
 
     def keep_interrupted(self, path: Path, batch_id: str) -> None:
         """Move a settled record without an outcome out of the spool, beside its batch's results."""
-        target = self.batches / batch_id / "results" / f"{path.stem}.interrupted.json"
+        directory = self.batch_directory(batch_id) or self.archive / batch_id
+        target = directory / "results" / f"{path.stem}.interrupted.json"
         try:
             path.rename(target)
         except OSError as error:
@@ -220,10 +222,17 @@ class State:
                 shutil.rmtree(path, ignore_errors=True)
 
     def set_aside(self, path: Path, reason: str) -> None:
-        """Move *path* to the aside directory with *reason* written beside it."""
+        """Move *path* to the aside directory with *reason* written beside it.
+
+        What lies there already under its name stays; this one gets a number.
+        """
         target = self.aside / path.name
+        for number in itertools.count(1):
+            if not target.exists():
+                break
+            target = self.aside / f"{path.name}.{number}"
         try:
-            _write(target.with_name(f"{path.name}.reason"), f"{reason}\n".encode())
+            _write(target.with_name(f"{target.name}.reason"), f"{reason}\n".encode())
             path.rename(target)
         except OSError as error:
             raise StateError(f"{path}: cannot move it aside: {error}") from error

@@ -8,7 +8,7 @@ from slurm_hooks.record import Record
 
 def why_refused(record: Record, batch: Batch) -> str | None:
     """Return why *record* does not speak for *batch*, or None where it does."""
-    if not hmac.compare_digest(record.token.encode(), batch.token.encode()):
+    if not hmac.compare_digest(_bytes(record.token), _bytes(batch.token)):
         return f"its token is not that of batch {batch.id}"
     if (record.batch, record.cluster) != (batch.id, batch.cluster):
         return f"it names batch {record.batch!r} of cluster {record.cluster!r}"
@@ -20,3 +20,7 @@ def why_refused(record: Record, batch: Batch) -> str | None:
                 return f"task {record.task} of {batch.id} does not run {record.check!r}"
             return None
     return f"batch {batch.id} has no task {record.task}"
+
+
+def _bytes(text: str) -> bytes:
+    return text.encode(errors="surrogatepass")

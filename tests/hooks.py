@@ -15,8 +15,9 @@ PROLOG, EPILOG, EPILOG_SLURMCTLD = NAMES
 UID = 61_234
 """The service account's; nobody has it."""
 JOB_ID = 4_294_900_018
+NODE = "n1"
 ENVIRONMENT = {
-    "SLURMD_NODENAME": "n1",
+    "SLURMD_NODENAME": NODE,
     "SLURM_ARRAY_TASK_ID": "3",
     "SLURM_CLUSTER_NAME": "test",
     "SLURM_JOB_COMMENT": f"cluster-doctor:{BATCH_ID}",

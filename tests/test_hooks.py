@@ -20,6 +20,7 @@ from tests.hooks import (
     EPILOG,
     EPILOG_SLURMCTLD,
     JOB_ID,
+    NODE,
     PROLOG,
     UID,
     Hooks,
@@ -56,7 +57,7 @@ def journal(hooks: Hooks) -> list[dict[str, object]]:
 
 def test_the_prolog_makes_a_private_directory_for_the_visit(hooks: Hooks) -> None:
     assert hooks.call(PROLOG) == 0
-    found = visit_scratch(hooks.node.local_dir, JOB_ID).stat()
+    found = visit_scratch(hooks.node.local_dir, job_id=JOB_ID, node=NODE).stat()
     assert (found.st_uid, found.st_mode & 0o777) == (UID, 0o700)
     spool = (hooks.node.local_dir / "spool").stat()
     assert (spool.st_uid, spool.st_mode & 0o777) == (UID, 0o700)
@@ -65,7 +66,7 @@ def test_the_prolog_makes_a_private_directory_for_the_visit(hooks: Hooks) -> Non
 
 
 def test_the_prolog_starts_over_where_an_older_job_left_something(hooks: Hooks) -> None:
-    scratch = visit_scratch(hooks.node.local_dir, JOB_ID)
+    scratch = visit_scratch(hooks.node.local_dir, job_id=JOB_ID, node=NODE)
     scratch.mkdir(parents=True)
     (scratch / "old").write_text("of a node that crashed")
     assert hooks.call(PROLOG) == 0
@@ -75,7 +76,7 @@ def test_the_prolog_starts_over_where_an_older_job_left_something(hooks: Hooks) 
 
 def test_the_epilog_kills_the_visits_processes_and_nobody_elses(hooks: Hooks) -> None:
     hooks.call(PROLOG)
-    scratch = visit_scratch(hooks.node.local_dir, JOB_ID)
+    scratch = visit_scratch(hooks.node.local_dir, job_id=JOB_ID, node=NODE)
     ours = {JOB_VARIABLE: str(JOB_ID), "SLURMD_NODENAME": "n1"}
     slurms = {"SLURM_JOB_ID": str(JOB_ID), "SLURMD_NODENAME": "n1", "SLURM_CLUSTER_NAME": "test"}
     others = {
@@ -110,7 +111,7 @@ def test_the_epilog_removes_links_and_not_what_they_point_to(hooks: Hooks) -> No
     precious = hooks.node.root / "precious"
     precious.mkdir()
     (precious / "file").write_text("keep")
-    scratch = visit_scratch(hooks.node.local_dir, JOB_ID)
+    scratch = visit_scratch(hooks.node.local_dir, job_id=JOB_ID, node=NODE)
     (scratch / "link").symlink_to(precious)
     (scratch / "closed").mkdir(mode=0)
     assert hooks.call(EPILOG) == 0
@@ -129,7 +130,7 @@ def test_nothing_that_is_mounted_in_the_scratch_directory_is_deleted(tmp_path: P
 
 
 def test_the_epilog_removes_what_a_crash_left_a_day_ago(hooks: Hooks) -> None:
-    old, new = (visit_scratch(hooks.node.local_dir, number) for number in (1, 2))
+    old, new = (visit_scratch(hooks.node.local_dir, job_id=number, node=NODE) for number in (1, 2))
     for path in (old, new):
         path.mkdir(parents=True)
     os.utime(old, (0, time.time() - 100_000))
@@ -188,7 +189,7 @@ def test_even_without_its_shim_a_hook_believes_only_the_uid(hooks: Hooks) -> Non
 
 def test_prolog_visit_and_epilog_together_leave_a_clean_node(hooks: Hooks) -> None:
     hooks.call(PROLOG)
-    scratch = visit_scratch(hooks.node.local_dir, JOB_ID)
+    scratch = visit_scratch(hooks.node.local_dir, job_id=JOB_ID, node=NODE)
     (scratch / "big").write_bytes(bytes(1_000_000))
     with process({JOB_VARIABLE: str(JOB_ID)}) as left:
         hooks.call(EPILOG)

@@ -11,7 +11,7 @@ from sbatch_templates import visit_script
 from slurm_hooks.install import hooks, shim_text
 from slurm_hooks.record import Outcome
 from slurm_hooks.scratch import visit_scratch
-from tests.hooks import ENVIRONMENT, EPILOG, EPILOG_SLURMCTLD, NAMES, PROLOG, Hooks
+from tests.hooks import EPILOG, EPILOG_SLURMCTLD, JOB_ID, NAMES, NODE, PROLOG, Hooks
 from tests.visits import BATCH_ID, ROOT, Node, program
 
 
@@ -106,7 +106,7 @@ def test_the_wheels_hooks_work_with_its_python(bare_python: Path, tmp_path: Path
     for name in NAMES:
         assert (Path(rooms).parent / name).read_text() == (ROOT / name).read_text()
     installed = Hooks(node=Node(root=tmp_path).prepare(), python=bare_python).install()
-    scratch = visit_scratch(installed.node.local_dir, int(ENVIRONMENT["SLURM_JOB_ID"]))
+    scratch = visit_scratch(installed.node.local_dir, job_id=JOB_ID, node=NODE)
     assert installed.call(PROLOG) == 0
     assert scratch.is_dir()
     assert installed.call(EPILOG) == 0

@@ -78,9 +78,9 @@ def test_a_visit_runs_on_its_node_and_leaves_it_clean(lab: Lab) -> None:
     batch = submit(lab, node, program("where", shown), program("bad", "exit 194"))
     job_id = wait_for_the_end(lab, batch).job_id
     found = records(lab, batch)
-    assert found["where"].detail == f"{lab.local_dir}/visits/{job_id}/where"
+    assert found["where"].detail == f"{lab.local_dir}/visits/{job_id}.{node}/where"
     assert (found["bad"].outcome, found["bad"].node) == (Outcome.FAIL, node)
-    assert not (lab.local_dir / "visits" / str(job_id)).exists()
+    assert list((lab.local_dir / "visits").iterdir()) == []
     assert (journal(lab)[job_id]["killed_count"], journal(lab)[job_id]["problem"]) == (0, "")
     lab.wait_until_idle()
 

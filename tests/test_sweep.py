@@ -11,13 +11,13 @@ from typing import cast
 import pytest
 
 from analytics.history import KeptHistory, Last
-from analytics.ingest import ingest
+from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
 from checks.sweep import Sweep, Sweeper, check_partition, sweep
-from slurm_hooks.batch import Batch
+from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import Settings, parse_settings
@@ -59,8 +59,8 @@ class World:
             script=lambda batch_id: f"#!/bin/bash\n# {batch_id}\n",
         )
 
-    def ingest(self, now: datetime) -> int:
-        return ingest(self.state, self.store, cluster="lab", now=now).results
+    def ingest(self, now: datetime) -> Ingested:
+        return ingest(self.state, self.store, cluster="lab", now=now)
 
     def sweep(self) -> Sweep:
         return sweep(self.sweeper, clock=lambda: self.slurm.now)
@@ -186,6 +186,42 @@ def test_a_second_submission_of_one_batch_is_cancelled(world: World) -> None:
     }
     world.run_visits()
     world.sweep()
+    assert world.rows() == PROVEN
+
+
+def test_a_word_and_a_record_that_come_after_the_end_are_put_away(world: World) -> None:
+    """The controller's word often comes a moment after the batch was archived."""
+    world.sweep()
+    world.run_visits()
+    world.sweep()
+    batch = world.state.read_batch(next(world.state.archive.iterdir()).name)
+    world.state.controller.mkdir()
+    world.state.write_word(
+        ControllerWord(
+            batch=batch.id, task=0, attempt=0, job_id=1, node="n0", exit_status=0,
+            ended_at=world.slurm.now,
+        )
+    )  # fmt: skip
+    world.state.write_record(
+        Record(
+            cluster="lab", batch=batch.id, task=0, attempt=1, check="cpu", node="n0", job_id=1,
+            token=batch.token, evidence=Evidence.RUNNER, outcome=None, finished_at=world.slurm.now,
+        )
+    )  # fmt: skip
+    world.sweep()
+    assert list(world.state.controller.iterdir()) == []
+    assert world.state.spooled() == []
+    assert world.rows() == PROVEN
+
+
+def test_old_batches_are_removed_and_the_history_stays(world: World) -> None:
+    world.sweep()
+    world.run_visits()
+    world.sweep()
+    assert len(list(world.state.archive.iterdir())) == 1
+    world.slurm.pass_time(timedelta(days=31))
+    world.sweep()
+    assert list(world.state.archive.iterdir()) == []
     assert world.rows() == PROVEN
 
 

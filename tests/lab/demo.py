@@ -14,6 +14,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from slurm_hooks.state import State
 from tests.lab import Lab, LabError
 from tests.lab.users import SERVICE
 
@@ -145,6 +146,7 @@ class Demo:
         )
 
     def _judge(self) -> int:
+        self._show_that_nothing_was_lost()
         latest = _latest(self._lab.state_dir / "status.sqlite")
         wrong = []
         for node in self._lab.nodes:
@@ -162,6 +164,25 @@ class Demo:
             f"{took:.0f} s."
         )
         return 0
+
+    def _show_that_nothing_was_lost(self) -> None:
+        """Compare what was planned, as the batches say, with what is in the history."""
+        state = State(self._lab.state_dir)
+        batches = [state.read_batch(path.name) for path in state.archive.iterdir()]
+        planned = [
+            f"{batch.id}|{visit.task}|{check}"
+            for batch in batches
+            for visit in batch.visits
+            for check in visit.checks
+        ]
+        asked = ["cluster-doctor", "history", "-n", "-P", "-o", "batch,task,check"]
+        found = self._lab.run_as_service(asked).stdout.split()
+        if sorted(planned) != sorted(found) or state.open_batches():
+            raise LabError(f"planned {len(planned)} checks and found {len(found)} results")
+        self._say(
+            f"Nothing was lost: {len(batches)} batches planned {len(planned)} checks, and each has "
+            "exactly one result."
+        )
 
     def _say(self, text: str) -> None:
         print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
