@@ -1,16 +1,15 @@
 """The commands that ask what the checks found, and the one that takes results in."""
 
 import sys
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import click
 
-from analytics.fields import Chosen, Field, T, choose, chosen
 from analytics.heartbeat import last_sweep, warning
 from analytics.history import is_new
 from analytics.options import Filter, Moment, Shown, filters, presentation
-from analytics.output import Form, lines, screen
+from analytics.output import Form
+from analytics.present import columns_for, show
 from analytics.question import Wanted, question
 from analytics.result import Result
 from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
@@ -33,10 +32,10 @@ def status(app: App, *, only: Filter, shown: Shown) -> None:
     REMARK adds how a later visit ended that could not judge; -s selects by either. On a
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
-    columns = _columns(STATUS, STATUS_DEFAULT, shown)
+    columns = columns_for(STATUS, STATUS_DEFAULT, shown)
     now = datetime.now(UTC)
     rows = [line for line in _lines(app.state, only, now) if _matches(line, only)]
-    _print(columns, rows, shown)
+    show(columns, rows, shown)
     ended = last_sweep(app.state.heartbeat)
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, ended, now))
@@ -77,7 +76,7 @@ def history(
     Options and times are those of sacct(1), except that -s never changes the window. On a
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
-    columns = _columns(HISTORY, HISTORY_DEFAULT, shown)
+    columns = columns_for(HISTORY, HISTORY_DEFAULT, shown)
     until = endtime or datetime.now(UTC)
     since = starttime or until - _DAY
     if since > until:
@@ -91,7 +90,7 @@ def history(
         outcomes=only.outcomes,
         newest_first=reverse,
     )
-    _print(columns, _results(app.state, wanted), shown)
+    show(columns, _results(app.state, wanted), shown)
 
 
 @click.command(short_help="Take finished records into the history.")
@@ -119,34 +118,6 @@ def ingest(app: App, *, rebuild: bool) -> None:
         f"{_count(done.waiting, 'record')} waiting for Slurm's word, "
         f"{_count(done.aside, 'file')} set aside"
     )
-
-
-def _columns(fields: Sequence[Field[T]], usual: str, shown: Shown) -> list[Chosen[T]]:
-    """Return what to show; for programs without a wish, that is everything."""
-    if shown.helpformat:
-        _list(fields)
-    if shown.fields is None:
-        every = " ".join(field.name for field in fields if not field.for_people)
-        return chosen(every if shown.form in (Form.JSON, Form.CSV) else usual, fields)
-    try:
-        return choose(shown.fields, fields)
-    except ValueError as error:
-        raise click.BadParameter(f"{error}.", param_hint="--format") from error
-
-
-def _list(fields: Sequence[Field[T]]) -> None:
-    width = max(len(field.name) for field in fields)
-    for field in fields:
-        known = f" (sacct: {', '.join(field.aliases)})" if field.aliases else ""
-        click.echo(f"{field.name:<{width}}  {field.meaning}{known}")
-    click.get_current_context().exit()
-
-
-def _print(columns: Sequence[Chosen[T]], rows: Sequence[T], shown: Shown) -> None:
-    on = screen(shown.colour)
-    found = [*lines(columns, rows, shown.form, on, header=shown.header)]
-    if found:
-        click.echo("\n".join(found), color=on.colour)
 
 
 def _lines(state: State, only: Filter, now: datetime) -> list[Line]:

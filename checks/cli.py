@@ -3,20 +3,21 @@
 import os
 import pwd
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 
-from analytics.fields import Chosen, Field, local_time
-from analytics.output import Form, lines, screen
+from analytics.fields import Field, local_time
+from analytics.options import AS_TABLE, NodeList, Shown, presentation
+from analytics.present import columns_for
+from analytics.present import show as show_rows
 from analytics.table import Style
 from checks import wiring
 from checks.definition import CheckDefinition
 from checks.definition_file import load_definition
 from checks.eligible import Verdict
-from checks.hostlist import expand
 from checks.plan import NodePlan, Plan
 from checks.progress import Progress, wait_for
 from checks.sweep import Sweep, Sweeper, observe, plan_now
@@ -59,6 +60,8 @@ _NODE_FIELDS: Sequence[Field[NodePlan]] = (
     Field(name="why", meaning="the reason", value=_why, flexible=True),
 )
 
+_NODE_USUAL = "node plan checks why"
+
 _CHECK_FIELDS: Sequence[Field[CheckDefinition]] = (
     Field(name="check", meaning="its name", value=lambda one: one.name),
     Field(name="max_age", meaning="stale after", value=lambda one: format_duration(one.max_age)),
@@ -76,19 +79,7 @@ _CHECK_FIELDS: Sequence[Field[CheckDefinition]] = (
 )  # fmt: skip
 
 
-def _forms(command: Callable[..., None]) -> Callable[..., None]:
-    """Add the options that choose how rows are written."""
-    for option in (
-        click.option("--color", type=click.Choice(["auto", "always", "never"]), default="auto",
-                     show_default=True, help="Colour the words that matter."),
-        click.option("--csv", "form", flag_value=Form.CSV, type=Form, help="Write CSV."),
-        click.option("--json", "form", flag_value=Form.JSON, type=Form, help="Write JSON."),
-        click.option("-P", "--parsable2", "form", flag_value=Form.PARSABLE2, type=Form,
-                     help="Separate fields with '|'."),
-        click.option("-n", "--noheader", is_flag=True, help="Leave the header out."),
-    ):  # fmt: skip
-        command = option(command)
-    return command
+_CHECK_USUAL = "check max_age limit state after description"
 
 
 @click.command()
@@ -103,7 +94,7 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
     """
     if dry_run:
         plan_made = _plan(wiring.sweeper(app.settings))
-        _show_nodes(plan_made.nodes, Form.TABLE, colour="auto", header=True)
+        show_rows(columns_for(_NODE_FIELDS, _NODE_USUAL, AS_TABLE), plan_made.nodes, AS_TABLE)
         click.echo(_summary(plan_made) + "; nothing was submitted (--dry-run)", err=True)
         return
     _as_service(app.settings)
@@ -119,19 +110,15 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
 
 
 @click.command()
-@click.option("-N", "--nodelist", metavar="HOSTLIST", help="Only these nodes.")
-@_forms
+@click.option("-N", "--nodelist", type=NodeList(), default=(), help="Only these nodes: n1,n[3-5].")
+@presentation
 @click.pass_obj
-def plan(app: App, *, nodelist: str | None, form: Form | None, noheader: bool, color: str) -> None:
+def plan(app: App, *, nodelist: tuple[str, ...], shown: Shown) -> None:
     """Show every node with what a sweep would do to it now, and why."""
+    columns = columns_for(_NODE_FIELDS, _NODE_USUAL, shown)
     nodes = _plan(wiring.sweeper(app.settings)).nodes
-    if nodelist is not None:
-        try:
-            wanted = set(expand(nodelist))
-        except ValueError as error:
-            raise click.BadParameter(str(error), param_hint="-N") from error
-        nodes = tuple(one for one in nodes if one.node in wanted)
-    _show_nodes(nodes, form or Form.TABLE, colour=color, header=not noheader)
+    wanted = set(nodelist)
+    show_rows(columns, [one for one in nodes if not wanted or one.node in wanted], shown)
 
 
 @click.group()
@@ -140,14 +127,12 @@ def checks() -> None:
 
 
 @checks.command("list")
-@_forms
+@presentation
 @click.pass_obj
-def list_(app: App, *, form: Form | None, noheader: bool, color: str) -> None:
+def list_(app: App, *, shown: Shown) -> None:
     """List every check."""
-    columns = [Chosen(field=field) for field in _CHECK_FIELDS]
-    rows = wiring.catalogue(app.settings).definitions
-    for line in lines(columns, rows, form or Form.TABLE, screen(color), header=not noheader):
-        click.echo(line)
+    columns = columns_for(_CHECK_FIELDS, _CHECK_USUAL, shown)
+    show_rows(columns, wiring.catalogue(app.settings).definitions, shown)
 
 
 @checks.command()
@@ -192,12 +177,6 @@ def validate(app: App, files: Sequence[Path]) -> None:
 def _plan(made: Sweeper) -> Plan:
     seen = observe(made)
     return plan_now(made, seen, read_open_batches(made.state), now=_now())
-
-
-def _show_nodes(nodes: Sequence[NodePlan], form: Form, *, colour: str, header: bool) -> None:
-    columns = [Chosen(field=field) for field in _NODE_FIELDS]
-    for line in lines(columns, nodes, form, screen(colour), header=header):
-        click.echo(line)
 
 
 def _summary(made: Plan) -> str:

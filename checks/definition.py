@@ -15,8 +15,8 @@ from pydantic import (
     model_validator,
 )
 
+from analytics.hostlist import count
 from checks.gres import parse_request
-from checks.hostlist import count
 from checks.reaction import STRICT, Reactions, after_failure, after_success
 from slurm_hooks.batch import Program, Shape
 from slurm_hooks.decode import nearest

@@ -223,7 +223,7 @@ def _candidate(node: str, due: Sequence[_Due], limits: Limits, now: datetime) ->
     plan = NodePlan(
         node=node,
         verdict=Verdict.DUE,
-        detail=", ".join(_age(one, now) for one in visit),
+        detail=_ages(visit, now),
         checks=tuple(one.rule.name for one in visit),
     )
     limit = sum((one.rule.time_limit for one in visit), _OVERHEAD)
@@ -258,10 +258,17 @@ def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
     return found
 
 
-def _age(due: _Due, now: datetime) -> str:
-    if due.judged_at is _NEVER:
-        return f"{due.rule.name} never judged"
-    return f"{due.rule.name} {format_duration(now - due.judged_at)} old"
+def _ages(visit: Sequence[_Due], now: datetime) -> str:
+    """Say how old each proof is, and which there never were."""
+    never = [one.rule.name for one in visit if one.judged_at is _NEVER]
+    old = [
+        f"{one.rule.name} {format_duration(now - one.judged_at)} old"
+        for one in visit
+        if one.judged_at is not _NEVER
+    ]
+    if not old:
+        return "never judged"
+    return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
 
 
 def _nothing_due(

@@ -4,9 +4,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Protocol
 
+from analytics.hostlist import members
 from checks.definition import CheckDefinition, Resources, Selector
 from checks.gres import Gres, amount, parse_gres, parse_request
-from checks.hostlist import members
 
 
 class Node(Protocol):

@@ -7,10 +7,10 @@ from datetime import datetime
 from pathlib import Path
 
 from analytics.history import History
+from analytics.hostlist import expand
 from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
 from checks.eligible import why_not_free
-from checks.hostlist import expand
 from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
 from checks.selector import matching
 from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token

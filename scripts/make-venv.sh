@@ -24,5 +24,5 @@ fi
 echo "Installing Python packages into $venv (about 1.3 GB: chDB, Polars, the tools for the tests)"
 umask 022
 "$python" -m venv "$venv"
-"$venv/bin/python" -m pip install --quiet --disable-pip-version-check --editable "${root}[dev]"
+"$venv/bin/python" -m pip install -qq --disable-pip-version-check --editable "${root}[dev]"
 printf '%s\n' "$root $stamp" >"$venv/.made-from"

@@ -94,22 +94,13 @@ class State:
             (self.aside, _PRIVATE),
             (self.history, _READABLE),
         ):
-            try:
-                path.mkdir(mode=mode, exist_ok=True)
-            except OSError as error:
-                raise StateError(
-                    f"{path}: cannot make the directory: {error.strerror}; "
-                    f"{self.root} must exist and belong to the service account"
-                ) from error
+            _make(path, mode)
 
     def write_batch(self, batch: Batch) -> None:
         """Write *batch* down; it is open from now on."""
         directory = self.batches / batch.id
-        try:
-            directory.mkdir(mode=_PRIVATE, exist_ok=True)
-            (directory / "results").mkdir(mode=_PRIVATE, exist_ok=True)
-        except OSError as error:
-            raise StateError(f"{directory}: cannot make the directory: {error.strerror}") from error
+        _make(directory, _PRIVATE)
+        _make(directory / "results", _PRIVATE)
         _write(directory / "batch.json", batches.dump_batch(batch))
 
     def write_submission(self, batch_id: str, submission: Submission) -> None:
@@ -245,6 +236,20 @@ def _entries(directory: Path) -> list[Path]:
         return []
     except OSError as error:
         raise StateError(f"{directory}: cannot list it: {error.strerror}") from error
+
+
+def _make(directory: Path, mode: int) -> None:
+    """Make *directory* with exactly *mode*, whatever the umask; leave one that is there."""
+    try:
+        directory.mkdir()
+        directory.chmod(mode)
+    except FileExistsError:
+        return
+    except OSError as error:
+        raise StateError(
+            f"{directory}: cannot make the directory: {error.strerror}; "
+            "the state directory must exist and belong to the service account"
+        ) from error
 
 
 def _is_written(directory: Path) -> bool:

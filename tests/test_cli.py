@@ -98,7 +98,7 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
         (["status", "--jsonn"], "status: No such option '--jsonn'"),
         (["status", "extra"], "status: Got unexpected extra argument (extra); see "),
         (["status", "-s", "failed"], "'failed' is no outcome (did you mean 'fail'?); there are"),
-        (["status", "-N", "n[3"], "'n[3' is not a hostlist"),
+        (["status", "-N", "n[3"], "'n[3' has an unbalanced '['"),
         (["status", "-o", "nod"], "there is no field 'nod' (did you mean 'node'?); --helpformat"),
         (["status", "-o", "node%x"], "'x' is not a width; write it like node%20 or node%-20"),
         (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json and --csv"),

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from checks.hostlist import MAX_NAMES, count, expand, fold, members, natural_key
+from analytics.hostlist import MAX_NAMES, count, expand, fold, members, natural_key
 
 NAMES = st.from_regex(r"[a-z][a-z0-9.-]{0,5}[0-9]{0,4}", fullmatch=True)
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.hostlist import fold, members
 from checks.definition import CheckDefinition, Nodes, Resources, Selector
 from checks.gres import Gres, amount, parse_gres, parse_request
-from checks.hostlist import fold, members
 from checks.selector import matching, mismatch
 from slurm_hooks.slurm_text import Node
 

@@ -157,6 +157,7 @@ def settings_toml(layout: Layout, spec: Spec, changes: Mapping[str, Setting]) ->
         "slurm_bin": "/usr/bin",
         "slurm_conf": str(layout.slurm_conf),
         "max_concurrent_visits": spec.nodes,
+        "record_grace": "0s",
         "include_nodes": spec.node_list if spec.idle_nodes else "",
     }
     settings |= changes
