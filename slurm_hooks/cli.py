@@ -120,19 +120,21 @@ class Commands(click.Group):
             error.show()
             sys.exit(error.exit_code)
         except click.ClickException as error:
-            _stop(_usage(error), error.exit_code)
+            _stop(_usage(error), code=error.exit_code)
+        except ConfigError as error:
+            _stop(*str(error).splitlines(), code=1)  # a line for each fault
         except ClusterDoctorError as error:
-            _stop(str(error), 1)
+            _stop(str(error), code=1)
         except (click.Abort, KeyboardInterrupt):
-            _stop("interrupted", 130)
+            _stop("interrupted", code=130)
         except Exception as error:  # noqa: BLE001 the last door; a bug of ours still reads well
             what = f"{type(error).__name__}: {error}"
-            _stop(f"a bug of ours: {what}; {_DEBUG}=1 shows where", 1)
+            _stop(f"a bug of ours: {what}; {_DEBUG}=1 shows where", code=1)
         sys.exit(code if isinstance(code, int) else 0)
 
 
-def _stop(message: str, code: int) -> NoReturn:
-    for line in message.splitlines() or [""]:
+def _stop(*lines: str, code: int) -> NoReturn:
+    for line in lines:
         click.echo(f"cluster-doctor: {one_line(line, 2000)}", err=True)
     sys.exit(code)
 
