@@ -37,10 +37,7 @@ Mebibytes = NewType("Mebibytes", int)
 def _duration(value: object) -> timedelta:
     if isinstance(value, timedelta):
         return value
-    try:
-        length = parse_duration(str(value))
-    except OverflowError:
-        length = timedelta.max
+    length = parse_duration(str(value))
     if length > LONGEST:
         raise ValueError(f"{value!r} is longer than ten years")
     return length
