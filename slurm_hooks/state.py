@@ -248,7 +248,7 @@ def _make(directory: Path, mode: int) -> None:
     except OSError as error:
         raise StateError(
             f"{directory}: cannot make the directory: {error.strerror}; "
-            "the state directory must exist and belong to the service account"
+            f"{directory.parent} must exist and belong to the service account"
         ) from error
 
 
