@@ -50,7 +50,7 @@ class Reconciled:
     """What `reconcile` did."""
 
     settled: int
-    """Checks that got a record of ours, from Slurm's word or because it contradicts the runner's."""
+    """Checks that got a record of ours: from Slurm's word, or over a contradiction."""
     unanswered: str = ""
     """Why slurmdbd could not be asked; what only it knows stays open."""
 

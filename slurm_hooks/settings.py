@@ -164,7 +164,8 @@ def parse_settings(text: str, path: Path) -> Settings:
     if settings.batch_limit <= least:
         raise ConfigError(
             f"{path}: batch_limit: {raw.batch_limit!r} is not longer than queue_limit and "
-            f"visit_budget together ({format_duration(least)}); visits would be cancelled as they run"
+            f"visit_budget together ({format_duration(least)}): visits would be cancelled "
+            "while they run"
         )
     return settings
 

@@ -117,90 +117,20 @@ class SlurmCommands:
         scontrol goes on after a line that fails and says so only in its exit
         status, so the caller reads the queue back.
         """
-        if len(nodes) > _FEW:
-            tasks = ",".join(str(task) for task in sorted(nodes)[:-1])
-            self._scontrol_update(f"JobId={job_id}_[{tasks}] Requeue=0")
-        own = {} if len(nodes) <= _FEW else self._own_ids(job_id)
+        own = self._split(job_id, sorted(nodes)) if len(nodes) > _FEW else {}
         lines = [
-            f"JobId={own.get(task, f'{job_id}_{task}')} ReqNodeList={node}"
+            f"update JobId={own.get(task, f'{job_id}_{task}')} ReqNodeList={node}\n"
             for task, node in nodes.items()
         ]
-        self._scontrol_update(*lines)
+        self._run("scontrol", stdin="".join(lines), accept_failure=True)
 
-    def _own_ids(self, job_id: int) -> dict[int | None, int]:
-        """Return the job ids of the tasks of *job_id* that have one of their own."""
+    def _split(self, job_id: int, tasks: Sequence[int]) -> Mapping[int | None, int]:
+        """Make jobs of all but the last of *tasks*; returns their ids by task."""
+        others = ",".join(str(task) for task in tasks[:-1])
+        update = f"update JobId={job_id}_[{others}] Requeue=0\n"
+        self._run("scontrol", stdin=update, accept_failure=True)
         printed = self._run("squeue", *_QUEUE_ARGUMENTS, "-j", str(job_id), accept_failure=True)
         return {task.task: task.job_id for task in parse_queue(printed) if task.job_id != job_id}
-
-    def _scontrol_update(self, *updates: str) -> None:
-        lines = "".join(f"update {update}\n" for update in updates)
-        self._run("scontrol", stdin=lines, accept_failure=True)
-
-    def release(self, job_ids: Sequence[int]) -> None:
-        """Let held arrays start."""
-
-    def cancel(self, tasks: Sequence[str], *, only_pending: bool) -> None:
-        """Cancel jobs (``12``) or array tasks (``12_3``); ended and unknown ones are no error."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SlurmCommands:
-    """Slurm's command line, which is the same from 22.05 on where this uses it.
-
-    Text formats only: ``--json`` costs seconds and gigabytes at 10,000 jobs.
-    """
-
-    bin_dir: Path
-    conf: Path | None = None
-    timeout_s: float = 60.0
-
-    def nodes(self) -> list[Node]:
-        """As `Slurm.nodes`; 0.25 s for 10,000 nodes (sinfo -N takes 3 s)."""
-        return parse_nodes(self._run("scontrol", "show", "nodes", "-o"))
-
-    def partitions(self) -> list[Partition]:
-        """As `Slurm.partitions`."""
-        return parse_partitions(self._run("scontrol", "show", "partitions", "-o", "--all"))
-
-    def config(self) -> Mapping[str, str]:
-        """As `Slurm.config`."""
-        return parse_config(self._run("scontrol", "show", "config"))
-
-    def queue(self, user: str) -> list[Task]:
-        """As `Slurm.queue`; ended tasks stay for MinJobAge (slurm.conf(5), 300 s)."""
-        return parse_queue(self._run("squeue", *_QUEUE_ARGUMENTS, "-u", user))
-
-    def accounting(self, user: str, since: datetime) -> list[Task]:
-        """As `Slurm.accounting`; sacct(1) with -D, since a lost job id is used again.
-
-        A task that was cancelled while held never became eligible, and is not told.
-        """
-        start = since.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S")
-        arguments = ("-X", "-D", "-n", "-P", "-u", user, "-S", start, "-E", "now")
-        return parse_accounting(self._run("sacct", *arguments, "-o", ACCOUNTING_FIELDS))
-
-    def submit(self, batch: Batch, script: str) -> int:
-        """As `Slurm.submit`; sbatch(1).
-
-        ``--no-requeue``: a preempted visit ends, and the next sweep decides afresh.
-        ``--deadline`` makes Slurm give the task up when it could not start in time.
-        """
-        printed = self._run("sbatch", *submit_arguments(batch), stdin=script)
-        job_id = printed.strip().split(";")[0]
-        if not job_id.isdigit():
-            raise SlurmError(f"sbatch printed {printed.strip()!r} where a job id was expected")
-        return int(job_id)
-
-    def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
-        """As `Slurm.pin`: one scontrol reads all updates from its standard input.
-
-        scontrol goes on after a line that fails and says so only in its exit
-        status, so the caller reads the queue back.
-        """
-        lines = [
-            f"update JobId={job_id}_{task} ReqNodeList={node}\n" for task, node in nodes.items()
-        ]
-        self._run("scontrol", stdin="".join(lines), accept_failure=True)
 
     def release(self, job_ids: Sequence[int]) -> None:
         """As `Slurm.release`; scontrol(1). One that is gone does not stop the others."""

@@ -91,7 +91,10 @@ def test_a_task_that_never_started_cannot_have_judged(state: str) -> None:
         (replace(RAN, node="n2"), "it ran on n2"),
         (replace(RAN, job_id=6), "it was job 6"),
         (replace(RAN, state="RUNNING", node="n2"), "it ran on n2"),
-        (replace(RAN, started_at=STARTED + CLOCKS_DIFFER + 2 * MINUTE, ended_at=NOW), "it started at"),
+        (
+            replace(RAN, started_at=STARTED + CLOCKS_DIFFER + 2 * MINUTE, ended_at=NOW),
+            "it started at",
+        ),
         (replace(RAN, ended_at=STARTED, started_at=STARTED - timedelta(hours=1)), None),
         (
             replace(RAN, ended_at=STARTED - CLOCKS_DIFFER, started_at=STARTED - timedelta(hours=1)),

@@ -2,7 +2,7 @@
 
 import json
 from dataclasses import replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -15,6 +15,7 @@ from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import parse_settings
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.submission import THROTTLED, why_give_up
+from tests.fakes.slurm import FakeSlurm
 from tests.test_conflict import BATCH
 from tests.test_sweep import CHECKS, NODES, PROVEN, World
 
@@ -153,10 +154,11 @@ def test_an_old_batch_does_not_wait_for_the_accounting(world: World) -> None:
     world.sweep()
     world.slurm.lose_state()
 
-    def silent(*_: object) -> list[Task]:
-        raise SlurmError("sacct: no answer")
+    class Silent(FakeSlurm):
+        def accounting(self, user: str, since: datetime) -> list[Task]:
+            raise SlurmError(f"sacct: no answer about {user} since {since}")
 
-    world.slurm.accounting = silent  # type: ignore[method-assign]  # the fake's own verb
+    world.slurm.__class__ = Silent
     assert world.sweep().collected.settled == 0
     world.slurm.pass_time(timedelta(hours=4))
     assert world.sweep().collected.settled == len(NODES) * len(CHECKS)
@@ -178,7 +180,7 @@ def test_a_batch_that_an_earlier_version_wrote_has_the_default_limits() -> None:
 
 def test_a_batch_limit_under_which_no_visit_could_end_is_refused(tmp_path: Path) -> None:
     text = f'cluster = "lab"\nstate_dir = "{tmp_path}"\nlog_dir = "{tmp_path}"\n'
-    with pytest.raises(ConfigError, match="batch_limit.*50m"):
+    with pytest.raises(ConfigError, match=r"batch_limit.*50m"):
         parse_settings(f'{text}batch_limit = "50m"\n', tmp_path / "settings.toml")
     parse_settings(f'{text}batch_limit = "51m"\n', tmp_path / "settings.toml")
 
