@@ -49,7 +49,7 @@ def _not_consistent(record: Record, file_name: str, cluster: str) -> str | None:
         return f"it is of cluster {record.cluster!r}, and these settings are of {cluster!r}"
     if record.file_name != file_name:
         return f"its name should be {record.file_name}"
-    if record.evidence is Evidence.SLURM and record.outcome and record.outcome.judged:
+    if record.evidence is not Evidence.RUNNER and record.outcome and record.outcome.judged:
         return f"{record.outcome} needs the runner's own word, and this one is inferred"
     return None
 

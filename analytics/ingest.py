@@ -10,7 +10,7 @@ import contextlib
 import errno
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -22,7 +22,7 @@ from analytics.store import Store
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import locked, read_regular
-from slurm_hooks.record import MAX_BYTES, Record, loads
+from slurm_hooks.record import MAX_BYTES, Evidence, Record, loads
 from slurm_hooks.state import State
 
 _AT_ONCE = 50_000
@@ -211,7 +211,11 @@ class _Round:
         reason = why_not(
             record, known.batch, file_name=path.name, cluster=self._cluster, now=self._now
         )
-        return reason or _repeated(known.results / path.name, data)
+        return (
+            reason
+            or _overruled(known.results, record)
+            or _repeated(known.results / path.name, data)
+        )
 
     def _known(self, batch_id: str) -> _Known | _Refused | _Unclear:
         if batch_id not in self._batches:
@@ -226,6 +230,14 @@ class _Round:
             return _Known(self._state.read_batch(batch_id), directory / "results")
         except StateError as error:
             return _Unclear(str(error))
+
+
+def _overruled(results: Path, record: Record) -> str | None:
+    """The snapshot counts the record of a conflict after the runner's, and so once and for all."""
+    overruling = results / replace(record, evidence=Evidence.CONFLICT).file_name
+    if record.evidence is Evidence.CONFLICT or not overruling.exists():
+        return None
+    return f"it contradicts Slurm's word, which is in the history already: {overruling}"
 
 
 def _repeated(earlier: Path, data: bytes) -> str | None:

@@ -5,7 +5,7 @@ from typing import NamedTuple
 from analytics.result import JUDGED, Result
 from slurm_hooks.record import Evidence
 
-_HIGHEST = max(evidence.revision for evidence in Evidence)
+_RUNNERS = Evidence.RUNNER.revision
 
 
 class Seen(NamedTuple):
@@ -59,7 +59,8 @@ def fold(known: Standing | None, new: Seen) -> Standing | None:
 
     It cannot be told from *known* alone where *new* revises a result that is shown, since
     the runner-up is not kept, or where *new* is of a low revision and would be shown, since
-    a higher one may have come and be hidden behind a later result.
+    a higher one may have come and be hidden behind a later result. A runner's cannot have:
+    what overrules it is counted after it, and ingest refuses it from then on.
     """
     if known is None:
         return Standing(judged=new if new.judged else None, attempt=new)
@@ -70,6 +71,6 @@ def fold(known: Standing | None, new: Seen) -> Standing | None:
     proof = new.judged and (known.judged is None or new.order > known.judged.order)
     if not (latest or proof):
         return known
-    if new.revision < _HIGHEST:
+    if new.revision < _RUNNERS:
         return None
     return Standing(judged=new if proof else known.judged, attempt=new if latest else known.attempt)

@@ -3,13 +3,15 @@
 import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Literal
 
 from analytics.history import History
 from analytics.hostlist import expand
 from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
+from checks.definition import Timeouts
 from checks.eligible import why_not_free
 from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
 from checks.selector import matching
@@ -252,27 +254,47 @@ def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
         user=sweeper.settings.service_user,
         script=sweeper.script,
         taken={node: why[1] for node, why in kept.items() if why is not None},
+        idle_since={node.name: node.last_busy_at for node in seen.nodes if node.last_busy_at},
         now=now,
     )
 
 
 def _write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
+    settings = sweeper.settings
+    timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
+    queue_limit = smallest(timeouts, "queue", default=settings.queue_limit)
+    pending_limit = smallest(timeouts, "pending", default=settings.pending_limit)
     return Batch(
         id=new_batch_id(now),
         token=new_token(),
-        cluster=sweeper.settings.cluster,
+        cluster=settings.cluster,
         created_at=now,
-        partition=sweeper.settings.partition,
+        partition=settings.partition,
         shape=planned.shape,
         time_limit_s=planned.time_limit.total_seconds(),
-        start_by=now + sweeper.settings.queue_limit,
+        start_by=now + queue_limit,
+        pending_limit_s=pending_limit.total_seconds(),
+        age_limit_s=settings.batch_limit.total_seconds(),
         throttle=planned.throttle,
         programs=sweeper.catalogue.programs(list(checks)),
         visits=tuple(
             Visit(task=task, node=visit.node, checks=visit.checks)
             for task, visit in enumerate(planned.visits)
         ),
+    )
+
+
+def smallest(
+    timeouts: Sequence[Timeouts], which: Literal["pending", "queue"], *, default: timedelta
+) -> timedelta:
+    """Return what holds for a whole batch: the least of its checks' limits.
+
+    A definition that does not give the limit has the settings' *default*.
+    """
+    return min(
+        (getattr(one, which) if which in one.model_fields_set else default for one in timeouts),
+        default=default,
     )
 
 

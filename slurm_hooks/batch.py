@@ -4,7 +4,7 @@ import json
 import os
 import re
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.decode import DecodeError, T, decode, encode
 from slurm_hooks.errors import RecordError
@@ -69,11 +69,20 @@ class Batch:
     """How many tasks may run at once."""
     programs: tuple[Program, ...]
     visits: tuple[Visit, ...]
+    pending_limit_s: float = 300.0
+    """A task that Slurm could start and has not started for so long is given up."""
+    age_limit_s: float = 4 * 3600.0
+    """What is left of a batch older than this is cancelled."""
 
     @property
     def comment(self) -> str:
         """The job's comment and name; anybody can write them, so they prove nothing."""
         return _COMMENT + self.id
+
+    @property
+    def end_by(self) -> datetime:
+        """When what is left of it is cancelled, running or not."""
+        return self.created_at + timedelta(seconds=self.age_limit_s)
 
     def program(self, name: str) -> Program:
         """Return the program of check *name*, which one of the visits lists."""

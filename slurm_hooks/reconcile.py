@@ -8,7 +8,7 @@ from pathlib import Path
 from slurm_hooks.batch import Batch, ControllerWord, Submission, Visit
 from slurm_hooks.errors import RecordError, SlurmError
 from slurm_hooks.files import read_regular
-from slurm_hooks.record import MAX_BYTES, Record, loads
+from slurm_hooks.record import MAX_BYTES, Evidence, Record, loads
 from slurm_hooks.settle import VisitEvidence, settle
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
@@ -17,6 +17,9 @@ from slurm_hooks.trust import why_refused
 
 _Pair = tuple[int, str]
 """(task, check)"""
+
+_Incarnations = dict[tuple[str, int], list[Task]]
+"""By (batch id, task)."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,6 +31,9 @@ class OpenBatch:
     finished: frozenset[_Pair]
     interrupted: Mapping[_Pair, tuple[Path, Record]]
     words: Mapping[int, ControllerWord]
+    told: Mapping[int, Mapping[str, Sequence[Record]]]
+    """By task and check: the runner's records with an outcome that are in the spool, after the
+    one of the same name that is in the history already."""
 
     @property
     def unfinished(self) -> list[Visit]:
@@ -44,7 +50,7 @@ class Reconciled:
     """What `reconcile` did."""
 
     settled: int
-    """Checks that got a record from Slurm's word."""
+    """Checks that got a record of ours: from Slurm's word, or over a contradiction."""
     unanswered: str = ""
     """Why slurmdbd could not be asked; what only it knows stays open."""
 
@@ -75,9 +81,28 @@ def read_open_batches(state: State) -> list[OpenBatch]:
                 if found.outcome is None
             },
             words=words.get(batch_id, {}),
+            told=_told(state, spooled[batch_id]),
         )
         for batch_id, batch in batches.items()
     ]
+
+
+def _told(
+    state: State, spooled: Iterable[tuple[Path, Record]]
+) -> dict[int, dict[str, tuple[Record, ...]]]:
+    found: dict[int, dict[str, tuple[Record, ...]]] = {}
+    for path, record in spooled:
+        if record.evidence is Evidence.RUNNER and record.outcome:
+            earlier = state.batches / record.batch / "results" / path.name
+            found.setdefault(record.task, {})[record.check] = (*_readable(earlier), record)
+    return found
+
+
+def _readable(path: Path) -> Iterable[Record]:
+    try:
+        yield loads(read_regular(path, limit=MAX_BYTES))
+    except (OSError, RecordError):
+        return
 
 
 def _spooled(state: State, batches: Mapping[str, Batch]) -> dict[str, list[tuple[Path, Record]]]:
@@ -86,12 +111,9 @@ def _spooled(state: State, batches: Mapping[str, Batch]) -> dict[str, list[tuple
         batch = batches.get(path.name.split(".")[0])
         if batch is None:
             continue
-        try:
-            record = loads(read_regular(path, limit=MAX_BYTES))
-        except (OSError, RecordError):
-            continue  # ingest sets it aside and says why
-        if why_refused(record, batch) is None:
-            found[batch.id].append((path, record))
+        for record in _readable(path):  # ingest sets others aside and says why
+            if why_refused(record, batch) is None:
+                found[batch.id].append((path, record))
     return found
 
 
@@ -104,10 +126,11 @@ def reconcile(
     now: datetime,
     grace: timedelta,
 ) -> Reconciled:
-    """Put a record in the spool for every check that no runner will speak for any more.
+    """Put a record of ours in the spool for every check that needs one (`settle`).
 
     *queue* was read before this is called, so a record of a task that had ended
     then is in the spool by now. *grace* is for file systems that show it later.
+    A batch over its age limit does not wait for slurmdbd.
 
     Raises:
         StateError: the state directory cannot be read or written.
@@ -121,36 +144,45 @@ def reconcile(
         since = min(one.batch.created_at for one in forgotten) - timedelta(minutes=10)
         try:
             past = [task for task in slurm.accounting(user, since) if task.ended]
-            tasks = {**_by_batch(past, forgotten), **tasks}
+            tasks = _together(tasks, _by_batch(past, forgotten))
         except SlurmError as error:
             unanswered = str(error)
     settled = 0
     for one in opened:
+        waits = bool(unanswered) and one in forgotten and now < one.batch.end_by
         visits = [
-            visit
-            for visit in one.unfinished
-            if not unanswered or one not in forgotten or (one.batch.id, visit.task) in tasks
+            visit for visit in one.batch.visits if not waits or (one.batch.id, visit.task) in tasks
         ]
         settled += _settle_visits(state, one, visits, tasks, now=now, grace=grace)
     return Reconciled(settled=settled, unanswered=unanswered)
 
 
-def _by_batch(tasks: Iterable[Task], opened: Sequence[OpenBatch]) -> dict[tuple[str, int], Task]:
-    """Return the tasks of *opened* by (batch id, task); of two incarnations the live one."""
+def _by_batch(tasks: Iterable[Task], opened: Sequence[OpenBatch]) -> _Incarnations:
+    """Return the tasks of *opened* by (batch id, task): more than one where ids were reused."""
     wanted = {one.batch.comment: one.batch.id for one in opened}
-    found: dict[tuple[str, int], Task] = {}
+    found: _Incarnations = {}
     for task in tasks:
         if task.comment in wanted and task.task is not None:
-            key = wanted[task.comment], task.task
-            if key not in found or found[key].ended:
-                found[key] = task
+            found.setdefault((wanted[task.comment], task.task), []).append(task)
     return found
 
 
-def _needs_accounting(one: OpenBatch, tasks: Mapping[tuple[str, int], Task]) -> bool:
-    return one.submission is not None and any(
-        (one.batch.id, visit.task) not in tasks for visit in one.unfinished
-    )
+def _together(seen: _Incarnations, past: _Incarnations) -> _Incarnations:
+    """Put what slurmctld knows after what only the accounting does: its word is the later."""
+    return {key: [*past.get(key, ()), *seen.get(key, ())] for key in {**past, **seen}}
+
+
+def _latest(incarnations: Sequence[Task]) -> Task | None:
+    """Return the one that may still run, or else the last; None where there is none."""
+    live = [task for task in incarnations if not task.ended]
+    return next(iter(live or incarnations[-1:]), None)
+
+
+def _needs_accounting(one: OpenBatch, tasks: _Incarnations) -> bool:
+    """Whether slurmctld has forgotten a task whose end, or whose very run, nobody else tells."""
+    untold = {visit.task for visit in one.unfinished}
+    untold |= one.told.keys() - one.words.keys()
+    return one.submission is not None and any((one.batch.id, task) not in tasks for task in untold)
 
 
 def _has_accounting(slurm: Slurm) -> bool:
@@ -164,14 +196,19 @@ def _settle_visits(
     state: State,
     one: OpenBatch,
     visits: Sequence[Visit],
-    tasks: Mapping[tuple[str, int], Task],
+    tasks: _Incarnations,
     *,
     now: datetime,
     grace: timedelta,
 ) -> int:
+    wanted = {visit.task for visit in one.unfinished} | one.told.keys()
     written = 0
     for visit in visits:
+        if visit.task not in wanted:
+            continue
+        incarnations = tasks.get((one.batch.id, visit.task), [])
         evidence = VisitEvidence(
+            judged=one.told.get(visit.task, {}),
             finished={check for task, check in one.finished if task == visit.task},
             interrupted={
                 check: record
@@ -179,7 +216,8 @@ def _settle_visits(
                 if task == visit.task
             },
             word=one.words.get(visit.task),
-            task=tasks.get((one.batch.id, visit.task)),
+            task=_latest(incarnations),
+            incarnations=incarnations,
             submitted_at=one.submission.submitted_at if one.submission else None,
         )
         for record in settle(one.batch, visit, evidence, now=now, grace=grace):

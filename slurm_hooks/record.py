@@ -45,10 +45,20 @@ class Evidence(StrEnum):
     SLURM = "slurm"
     """Inferred by the sweep from what slurmctld and slurmdbd say."""
 
+    CONFLICT = "conflict"
+    """The sweep's, where the runner's word and Slurm's cannot both be true."""
+
     @property
     def revision(self) -> int:
         """Which of two records of one result counts: the higher, whenever it arrives."""
-        return 2 if self is Evidence.RUNNER else 1
+        return {Evidence.SLURM: 1, Evidence.RUNNER: 2, Evidence.CONFLICT: 3}[self]
+
+    @property
+    def suffix(self) -> str:
+        """What marks its records' file names; one of conflict sorts after the one it overrules."""
+        return {Evidence.SLURM: ".inferred", Evidence.RUNNER: "", Evidence.CONFLICT: ".overruled"}[
+            self
+        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -88,8 +98,8 @@ class Record:
     @property
     def file_name(self) -> str:
         """Its name in the spool; one writer never uses another's."""
-        suffix = ".inferred" if self.evidence is Evidence.SLURM else ""
-        return f"{self.batch}.{self.task}.{self.attempt}.{self.check}{suffix}.json"
+        start = f"{self.batch}.{self.task}.{self.attempt}.{self.check}"
+        return f"{start}{self.evidence.suffix}.json"
 
 
 def dumps(record: Record) -> bytes:

@@ -33,6 +33,8 @@ class _File:
     max_concurrent_visits: int | str = 2
     visit_budget: str = "20m"
     queue_limit: str = "30m"
+    pending_limit: str = "5m"
+    batch_limit: str = "4h"
     sweep_interval: str = "5m"
     record_grace: str = "60s"
     keep_batches: str = "30d"
@@ -66,6 +68,11 @@ class Settings:
     """A whole number of visits, or as a float the share of the cluster's nodes (0.05 = 5%)."""
     visit_budget: timedelta
     queue_limit: timedelta
+    """How long a visit may wait in all; a check's definition may say otherwise."""
+    pending_limit: timedelta
+    """How long Slurm may take to start a visit that it could start; likewise."""
+    batch_limit: timedelta
+    """What is left of a batch older than this is cancelled, running or not."""
     sweep_interval: timedelta
     record_grace: timedelta
     """How long after a visit's end its records may still be on their way (NFS caches: 60 s)."""
@@ -128,7 +135,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         raise ConfigError(f"{path}: not TOML: {error}") from error
     except DecodeError as error:
         raise ConfigError(f"{path}: {error}") from error
-    return Settings(
+    settings = Settings(
         path=path,
         cluster=_name(path, "cluster", raw.cluster),
         state_dir=_absolute(path, "state_dir", raw.state_dir),
@@ -143,6 +150,8 @@ def parse_settings(text: str, path: Path) -> Settings:
         max_concurrent_visits=_number_or_share(path, raw.max_concurrent_visits),
         visit_budget=_duration(path, "visit_budget", raw.visit_budget),
         queue_limit=_duration(path, "queue_limit", raw.queue_limit),
+        pending_limit=_duration(path, "pending_limit", raw.pending_limit),
+        batch_limit=_duration(path, "batch_limit", raw.batch_limit),
         sweep_interval=_duration(path, "sweep_interval", raw.sweep_interval),
         record_grace=_duration(path, "record_grace", raw.record_grace, timedelta(0)),
         keep_batches=_duration(path, "keep_batches", raw.keep_batches),
@@ -151,6 +160,14 @@ def parse_settings(text: str, path: Path) -> Settings:
         exclude_nodes=raw.exclude_nodes,
         environment=_environment(path, raw.environment),
     )
+    least = settings.queue_limit + settings.visit_budget
+    if settings.batch_limit <= least:
+        raise ConfigError(
+            f"{path}: batch_limit: {raw.batch_limit!r} is not longer than queue_limit and "
+            f"visit_budget together ({format_duration(least)}): visits would be cancelled "
+            "while they run"
+        )
+    return settings
 
 
 def _name(path: Path, key: str, text: str) -> str:

@@ -1,26 +1,32 @@
-"""How checks without a verdict ended, by the word of Slurm. Pure: evidence in, records out."""
+"""How checks ended that the runner's word alone cannot tell. Pure: evidence in, records out."""
 
-from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from slurm_hooks.batch import Batch, ControllerWord, Visit
+from slurm_hooks.duration import format_duration
+from slurm_hooks.oneline import one_line
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm_text import Task
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VisitEvidence:
-    """All that is known of one visit whose checks do not all have a result yet."""
+    """All that is known of one visit."""
 
     finished: Collection[str]
     """Checks whose result is known."""
+    judged: Mapping[str, Sequence[Record]] = field(default_factory=dict)
+    """The runner's records with an outcome that are looked at now, by check."""
     interrupted: Mapping[str, Record]
     """The runner's records without an outcome, by check."""
     word: ControllerWord | None
     """EpilogSlurmctld's."""
     task: Task | None
     """squeue's or sacct's; None where Slurm answered and does not know it."""
+    incarnations: Sequence[Task] = ()
+    """All that squeue and sacct say of it: a job id, or a task, may have been there twice."""
     submitted_at: datetime | None
     """None where nothing says that Slurm ever took the batch."""
 
@@ -32,6 +38,9 @@ class _End:
     outcome: Outcome
     detail: str
 
+
+CLOCKS_DIFFER = timedelta(minutes=10)
+"""Munge, and so every job, stops working where clocks are five minutes apart."""
 
 _BY_STATE = {
     "PREEMPTED": _End(outcome=Outcome.PREEMPTED, detail="a user's job took the node"),
@@ -46,15 +55,25 @@ _BY_STATE = {
 def settle(
     batch: Batch, visit: Visit, evidence: VisitEvidence, *, now: datetime, grace: timedelta
 ) -> list[Record]:
-    """Return a record for every check of *visit* that still needs one; none while it may go on.
+    """Return a record for every check of *visit* that needs one of ours.
 
-    Never a `pass`: a pass needs the runner's own record. Checks run in order and
-    each is recorded as it ends, so the first one without a result is the one that
-    ran when the visit ended; those after it never began.
+    That is a check without a result, once its visit is over: the first such one ran when
+    it ended, since checks run in order and each is recorded as it ends; those after it never
+    began. And a check whose judgement Slurm contradicts: that ends as `error`, with both
+    sides in the detail. Never a `pass`: a pass needs the runner's own record.
 
     *grace* is how long after a visit's end its records may still be on their way
     through the shared file system.
     """
+    return [
+        *_unjudged(batch, visit, evidence, now=now, grace=grace),
+        *_overruled(visit, evidence, now=now),
+    ]
+
+
+def _unjudged(
+    batch: Batch, visit: Visit, evidence: VisitEvidence, *, now: datetime, grace: timedelta
+) -> list[Record]:
     end = _end(evidence, now=now, batch=batch)
     if end is None or _too_soon(evidence, now=now, grace=grace):
         return []
@@ -66,11 +85,106 @@ def settle(
     ]
 
 
+def _overruled(visit: Visit, evidence: VisitEvidence, *, now: datetime) -> list[Record]:
+    found = []
+    for check in visit.checks:
+        records = evidence.judged.get(check, ())
+        why = contradiction(records, evidence.incarnations, evidence.word, now=now)
+        if why:
+            found.append(
+                replace(
+                    records[0],
+                    evidence=Evidence.CONFLICT,
+                    outcome=Outcome.ERROR,
+                    detail=one_line(f"conflicting evidence: {_said(records[0])}, but {why}"),
+                    metrics={},
+                )
+            )
+    return found
+
+
+def contradiction(
+    records: Sequence[Record],
+    incarnations: Sequence[Task],
+    word: ControllerWord | None,
+    *,
+    now: datetime,
+) -> str | None:
+    """Return what contradicts the runner's *records* of one result, or None where nothing does.
+
+    A visit that was preempted, cancelled, timed out or lost its node after the check had
+    ended contradicts nothing. What says nothing of the node needs no contradiction. A task
+    that was there twice, by squeue or in the accounting, contradicts only where no
+    incarnation of it agrees.
+    """
+    judged = [record for record in records if record.outcome and record.outcome.judged]
+    if not judged:
+        return None
+    first = judged[0]
+    for other in records:
+        if other.outcome is not first.outcome:
+            return f"another record of it has {_said(other)}"
+    ran = word if word is not None and word.attempt == first.attempt else None
+    if ran is not None:
+        why = _contradicted_by_word(first, ran)
+        if why:
+            return f"the controller's word is that {why}"
+    found = [_contradicted_by_task(first, task, ran, now) for task in incarnations]
+    return f"Slurm says that {found[-1]}" if found and all(found) else None
+
+
+def _said(record: Record) -> str:
+    when = "" if record.started_at is None else f"from {record.started_at:%Y-%m-%dT%H:%M:%SZ} "
+    return (
+        f"the runner's {record.outcome} of job {record.job_id} on {record.node} "
+        f"{when}to {record.finished_at:%Y-%m-%dT%H:%M:%SZ} ({one_line(record.detail, 100)})"
+    )
+
+
+def _contradicted_by_word(record: Record, word: ControllerWord) -> str | None:
+    if word.job_id != record.job_id:
+        return f"it was job {word.job_id}"
+    if word.node and word.node != record.node:
+        return f"it ran on {word.node}"
+    if record.finished_at > word.ended_at + CLOCKS_DIFFER:
+        return f"it ended at {word.ended_at:%Y-%m-%dT%H:%M:%SZ}"
+    return None
+
+
+def _contradicted_by_task(
+    record: Record, task: Task, word: ControllerWord | None, now: datetime
+) -> str | None:
+    if task.pending:
+        return None  # it may have been requeued
+    if not task.node:
+        return None if word or not task.ended else f"it never started ({task.state})"
+    if task.job_id != record.job_id:
+        return f"it was job {task.job_id} ({task.state})"
+    if task.node != record.node:
+        return f"it ran on {task.node} ({task.state})"
+    return _outside(record, task, now)
+
+
+def _outside(record: Record, task: Task, now: datetime) -> str | None:
+    """Say how the record's times lie outside of the task's, by more than clocks may differ.
+
+    Where Slurm's own times go backwards its clock was set, and they prove nothing.
+    """
+    start, end = task.started_at, task.ended_at if task.ended else None
+    if start is None or start > (end or now):
+        return None
+    if record.started_at is not None and record.started_at < start - CLOCKS_DIFFER:
+        return f"it started at {start:%Y-%m-%dT%H:%M:%SZ} ({task.state})"
+    if end is not None and record.finished_at > end + CLOCKS_DIFFER:
+        return f"it ended at {end:%Y-%m-%dT%H:%M:%SZ} ({task.state})"
+    return None
+
+
 def _end(evidence: VisitEvidence, *, now: datetime, batch: Batch) -> _End | None:
     """Return how the visit ended, or None while it has not."""
     task = evidence.task
     if task is not None:
-        return _end_by_state(task, evidence) if task.ended else None
+        return _end_by_state(task, evidence, batch) if task.ended else None
     if evidence.word is not None:
         return _end_by_word(evidence.word, evidence)
     if evidence.interrupted or evidence.finished:
@@ -83,13 +197,15 @@ def _end(evidence: VisitEvidence, *, now: datetime, batch: Batch) -> _End | None
     return _End(outcome=Outcome.NOT_STARTED, detail=why)
 
 
-def _end_by_state(task: Task, evidence: VisitEvidence) -> _End:
+def _end_by_state(task: Task, evidence: VisitEvidence, batch: Batch) -> _End:
     if task.state in _BY_STATE:
         return _BY_STATE[task.state]
     if task.state in {"CANCELLED", "REVOKED"}:
         began = _began(evidence)
         outcome = Outcome.CANCELLED if began else Outcome.NOT_STARTED
         who = f" ({task.reason})" if task.reason.startswith("CANCELLED by") else ""
+        if task.ended_at is not None and task.ended_at >= batch.end_by:
+            who = f": its batch was over {format_duration(batch.end_by - batch.created_at)} old"
         when = "while it ran" if began else "before it started"
         return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")
     if task.state == "COMPLETED":
@@ -115,7 +231,9 @@ def _too_soon(evidence: VisitEvidence, *, now: datetime, grace: timedelta) -> bo
     ended_at = task.ended_at if task is not None else None
     if ended_at is None and evidence.word is not None:
         ended_at = evidence.word.ended_at
-    return _began(evidence) and ended_at is not None and now - ended_at < grace
+    if ended_at is None or not _began(evidence):
+        return False
+    return abs(now - ended_at) < grace  # a clock that was set back must not hold it up
 
 
 def _began(evidence: VisitEvidence) -> bool:

@@ -42,6 +42,8 @@ class Node:
     reason: str = ""
     reason_user: str = ""
     reason_at: datetime | None = None
+    last_busy_at: datetime | None = None
+    """When a job last ran on it; None where it never did, or Slurm does not tell."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +113,7 @@ def _node(line: str) -> Node:
         reason=text,
         reason_user=user,
         reason_at=at,
+        last_busy_at=_time(fields.get("LastBusyTime", "")),
     )
 
 

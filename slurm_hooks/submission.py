@@ -2,14 +2,18 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slurm_hooks.batch import Batch, Submission, Visit, batch_of_comment
+from slurm_hooks.duration import format_duration
 from slurm_hooks.reconcile import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.state import State
+
+THROTTLED = "JobArrayTaskLimit"
+"""Slurm's reason where as many tasks of the array run as may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +36,7 @@ def advance(
     user: str,
     script: Callable[[str], str],
     taken: Mapping[str, str],
+    idle_since: Mapping[str, datetime],
     now: datetime,
 ) -> Advanced:
     """Submit, pin and release what needs it; cancel what nobody waits for.
@@ -39,7 +44,9 @@ def advance(
     Each step looks at what is there and does what is missing, so that a sweep
     killed anywhere is completed by the next one. No task is released before the
     queue shows it pinned to its node. *taken* says of each node that is not free
-    why; a task that waits for one of them is cancelled.
+    why; a task that waits for one of them is cancelled, and so is one that waits
+    too long. *idle_since* says since when a free node is, where Slurm tells. Of a batch
+    over its age limit nothing is left running.
 
     *script* makes a batch's job script from its id. Two reads of the queue at
     most, however many batches and nodes.
@@ -48,7 +55,8 @@ def advance(
         SlurmError, StateError: a step could not be done; the next sweep goes on there.
     """
     strays = _strays(opened, queue)
-    slurm.cancel(strays, only_pending=False)
+    expired = _expired(opened, queue, now)
+    slurm.cancel([*strays, *expired], only_pending=False)
     submitted = {}
     jobs = {}
     for one in opened:
@@ -60,10 +68,14 @@ def advance(
             jobs[job_id] = one.batch
             if one.submission is None:
                 state.write_submission(one.batch.id, Submission(job_id=job_id, submitted_at=now))
-    released, unpinned = _pin_and_release(slurm, jobs, queue, [*submitted.values()], user=user)
-    waiting = _give_up(slurm, state, jobs, queue, taken, now=now)
+    live = {job_id: batch for job_id, batch in jobs.items() if str(job_id) not in expired}
+    released, unpinned = _pin_and_release(slurm, live, queue, [*submitted.values()], user=user)
+    waiting = _waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
+    given_up = _give_up(slurm, state, waiting, now=now)
     return Advanced(
-        submitted=submitted, released=released, cancelled=[*strays, *unpinned, *waiting]
+        submitted=submitted,
+        released=released,
+        cancelled=[*strays, *expired, *unpinned, *given_up],
     )
 
 
@@ -91,6 +103,13 @@ def _strays(opened: Sequence[OpenBatch], queue: Sequence[Task]) -> list[str]:
         batch_id = batch_of_comment(task.comment)
         if batch_id and not task.ended and wanted.get(batch_id) != task.array_job_id:
             found.add(task.array_job_id)
+    return [str(job_id) for job_id in sorted(found)]
+
+
+def _expired(opened: Sequence[OpenBatch], queue: Sequence[Task], now: datetime) -> list[str]:
+    """Return the jobs that still live of batches over their age limit."""
+    over = {one.batch.comment for one in opened if now >= one.batch.end_by}
+    found = {task.array_job_id for task in queue if task.comment in over and not task.ended}
     return [str(job_id) for job_id in sorted(found)]
 
 
@@ -123,34 +142,92 @@ def _pinned(task: Task, jobs: Mapping[int, Batch]) -> bool:
     return any(task.task == visit.task and task.required_node == visit.node for visit in visits)
 
 
-def _give_up(
-    slurm: Slurm,
-    state: State,
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Waiting:
+    """A task that has waited enough, and why."""
+
+    task: Task
+    batch: Batch
+    visit: Visit
+    why: str
+
+
+def _waiting(
     jobs: Mapping[int, Batch],
     queue: Sequence[Task],
-    taken: Mapping[str, str],
     *,
+    taken: Mapping[str, str],
+    idle_since: Mapping[str, datetime],
     now: datetime,
+) -> list[_Waiting]:
+    """Return the released tasks that are pending and will be given up, each with the reason."""
+    last_moved = _last_moved(queue)
+    found = []
+    for task in queue:
+        batch = jobs.get(task.array_job_id)
+        if batch is None or not task.pending or task.held_by_us:
+            continue
+        for visit in batch.visits:
+            if visit.task == task.task:
+                since = [last_moved.get(task.array_job_id), idle_since.get(visit.node)]
+                why = why_give_up(
+                    task, batch, taken=taken.get(visit.node), movable_since=since, now=now
+                )
+                if why is not None:
+                    found.append(_Waiting(task=task, batch=batch, visit=visit, why=why))
+    return found
+
+
+def why_give_up(
+    task: Task,
+    batch: Batch,
+    *,
+    taken: str | None,
+    movable_since: Sequence[datetime | None],
+    now: datetime,
+) -> str | None:
+    """Return why pending *task* is waited for no longer, or None where it still is.
+
+    *taken* says why its node is not free. While it is, Slurm gets the batch's pending limit
+    to start it, counted from the latest of *movable_since*: before then it could not. A task
+    whose turn in the array has not come (squeue(1), JobArrayTaskLimit) has only the queue
+    limit, which Slurm enforces by the deadline, and this as well.
+    """
+    if taken is not None:
+        return f"the node was no longer free: {taken}"
+    if now >= batch.start_by:
+        limit = format_duration(batch.start_by - batch.created_at)
+        return f"its turn did not come within its queue time of {limit} ({task.reason})"
+    since = max((at for at in (task.submitted_at, *movable_since) if at is not None), default=now)
+    if task.reason == THROTTLED or now - since < timedelta(seconds=batch.pending_limit_s):
+        return None
+    limit = format_duration(timedelta(seconds=batch.pending_limit_s))
+    return f"Slurm did not start it within {limit}, though its node was free ({task.reason})"
+
+
+def _last_moved(queue: Sequence[Task]) -> dict[int, datetime]:
+    """Return when a task of each array last started or ended, which is when others may start."""
+    found: dict[int, datetime] = {}
+    for task in queue:
+        for at in (task.started_at if task.node else None, task.ended_at if task.ended else None):
+            if at is not None and at > found.get(task.array_job_id, at - timedelta(1)):
+                found[task.array_job_id] = at
+    return found
+
+
+def _give_up(
+    slurm: Slurm, state: State, waiting: Sequence[_Waiting], *, now: datetime
 ) -> list[str]:
-    """Cancel the tasks that wait for a node that somebody else has; their records say why.
+    """Cancel the tasks that have waited enough; their records say why.
 
     The records come first: a task that starts in this very moment is not
     cancelled, and its runner's records count for more.
     """
-    waiting = [
-        (task, batch, visit)
-        for task in queue
-        if task.pending and not task.held_by_us
-        for batch in [jobs.get(task.array_job_id)]
-        if batch is not None
-        for visit in batch.visits
-        if visit.task == task.task and visit.node in taken
-    ]
-    for task, batch, visit in waiting:
-        why = f"the node was no longer free: {taken[visit.node]}"
-        for record in _not_started(batch, visit, job_id=task.job_id, why=why, now=now):
+    for one in waiting:
+        records = _not_started(one.batch, one.visit, job_id=one.task.job_id, why=one.why, now=now)
+        for record in records:
             state.write_record(record)
-    names = [f"{task.array_job_id}_{task.task}" for task, _, _ in waiting]
+    names = [f"{one.task.array_job_id}_{one.task.task}" for one in waiting]
     slurm.cancel(names, only_pending=True)
     return names
 

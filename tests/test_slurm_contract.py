@@ -2,7 +2,7 @@
 
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -94,6 +94,24 @@ def test_pinned_tasks_run_on_their_nodes_and_no_more_than_the_throttle(cluster: 
     running = [task for task in cluster.tasks(job_id).values() if task.state == "RUNNING"]
     assert all(task.node == pins[task.task or 0] for task in running)
     assert not any(task.held_by_us for task in cluster.tasks(job_id).values())
+
+
+def test_many_tasks_are_pinned_each_to_its_own_node_and_pinning_again_changes_nothing(
+    cluster: Cluster,
+) -> None:
+    """Held all the while: pinning never lets anything start, however many there are."""
+    visits = tuple(
+        Visit(task=task, node=cluster.nodes[task % len(cluster.nodes)], checks=("cpu",))
+        for task in range(60)
+    )
+    job_id = cluster.submit(replace(cluster.batch(), visits=visits))
+    pins = {visit.task: visit.node for visit in visits}
+    for _ in range(2):
+        cluster.slurm.pin(job_id, pins)
+        tasks = cluster.tasks(job_id)
+        assert {task.task: task.required_node for task in tasks.values()} == pins
+        assert all(task.held_by_us for task in tasks.values())
+    cluster.slurm.cancel([str(job_id)], only_pending=False)
 
 
 def test_an_unknown_node_leaves_its_task_unpinned_and_the_others_pinned(cluster: Cluster) -> None:

@@ -8,6 +8,7 @@ from checks.plan import Limits, Rule, make_plan
 from slurm_hooks.batch import Shape
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
+from tests.benchmarks.table import Row
 
 NOW = datetime(2026, 11, 21, tzinfo=UTC)
 LIMITS = Limits(
@@ -18,7 +19,7 @@ LIMITS = Limits(
 )
 
 
-def rows() -> list[tuple[str, str]]:
+def rows() -> list[Row]:
     """Return (what, seconds) for empty, half stale and wholly fresh histories."""
     nodes = [
         Node(name=f"n{number:05}", state="IDLE", partitions=("main",)) for number in range(10_000)
@@ -57,7 +58,7 @@ def rows() -> list[tuple[str, str]]:
                 now=NOW,
             )
             times.append(time.perf_counter() - began)
-        found.append((f"plan, 10,000 nodes x 20 checks, {what}", f"{sorted(times)[2]:.2f} s"))
+        found.append(Row(f"plan, 10,000 nodes x 20 checks, {what}", f"{sorted(times)[2]:.2f} s"))
     return found
 
 
