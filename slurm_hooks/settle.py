@@ -115,7 +115,8 @@ def _too_soon(evidence: VisitEvidence, *, now: datetime, grace: timedelta) -> bo
     ended_at = task.ended_at if task is not None else None
     if ended_at is None and evidence.word is not None:
         ended_at = evidence.word.ended_at
-    return _began(evidence) and ended_at is not None and now - ended_at < grace
+    # An end further in the future than that is of a clock that was stepped; nothing waits for it.
+    return _began(evidence) and ended_at is not None and abs(now - ended_at) < grace
 
 
 def _began(evidence: VisitEvidence) -> bool:
