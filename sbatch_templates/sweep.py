@@ -46,7 +46,7 @@ def cron_time(every: timedelta) -> str:
 def scrontab_entry(
     entry: SweepEntry, *, partition: str, output: Path, options: Sequence[str] = ()
 ) -> str:
-    """Return scrontab(1)'s lines; *output* is the file that sweeps append to.
+    """Return scrontab(1)'s lines; *output* is the file with the last sweep's output.
 
     *options* are more of sbatch's, such as ``--account=ops``.
 

@@ -1,19 +1,20 @@
 """Faults of everything around a visit, on a real cluster: nothing lost, nothing twice, no drain."""
 
-import os
 import signal
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
+from slurm_hooks.procfs import read_process
 from slurm_hooks.state import State
 from tests.disks import fill, run
 from tests.lab import Lab, mounts, processes
 from tests.lab.gates import Gates
 from tests.lab.layout import make_state
-from tests.lab.users import ORDINARY, SERVICE, SLURM, account
+from tests.lab.users import ORDINARY, SERVICE
 from tests.site import (
     assert_nothing_lost,
     doctor,
@@ -126,8 +127,7 @@ def _is_of_a_job(pid: int) -> bool:
 
 def _argv(pid: int) -> bytes:
     try:
-        with open(f"/proc/{pid}/cmdline", "rb") as file:  # noqa: PTH123
-            return file.read()
+        return Path(f"/proc/{pid}/cmdline").read_bytes()
     except OSError:
         return b""
 
@@ -180,34 +180,45 @@ def test_the_state_directory_takes_nothing_during_the_visit(
         assert {row.outcome for row in history(site)} == {"pass"}
 
 
+class Stoppable:
+    """A file system where every writer can be made to hang, beyond SIGKILL."""
+
+    def __init__(self, point: Path) -> None:
+        self.point = point
+        self._frozen = False
+
+    def freeze(self) -> None:
+        run("fsfreeze", "--freeze", str(self.point))
+        self._frozen = True
+
+    def thaw(self) -> None:
+        if self._frozen:
+            run("fsfreeze", "--unfreeze", str(self.point))
+            self._frozen = False
+
+
 @contextmanager
-def _frozen_controller(lab: Lab) -> Iterator[Callable[[], None]]:
-    """Make the directory of EpilogSlurmctld's words one where every writer hangs, unkillably."""
-    image, point = lab.root / "controller.img", lab.state_dir / "controller"
+def _stoppable(lab: Lab, point: Path) -> Iterator[Stoppable]:
+    """Put such a file system at *point*, the state directory or a part of it."""
+    image = lab.root / "stoppable.img"
     with image.open("wb") as file:
-        file.truncate(8_000_000)
+        file.truncate(64_000_000)
     run("mkfs.ext4", "-q", "-F", str(image))
     mounts.mount("-o", "loop,noatime", str(image), str(point))
-    os.chown(point, account(SLURM).uid, account(SERVICE).gid)
-    point.chmod(0o2770)
-    run("fsfreeze", "--freeze", str(point))
-    frozen = [point]
-
-    def thaw() -> None:
-        while frozen:
-            run("fsfreeze", "--unfreeze", str(frozen.pop()))
-
+    made = Stoppable(point)
     try:
-        yield thaw
+        make_state(lab.layout)
+        yield made
     finally:
-        thaw()
+        made.thaw()
         mounts.unmount(point)
         image.unlink()
 
 
 def test_the_controllers_directory_hangs_and_neither_slurm_nor_the_sweep_does(site: Lab) -> None:
     site.add_check("quick")
-    with _frozen_controller(site) as thaw:
+    with _stoppable(site, site.state_dir / "controller") as disk:
+        disk.freeze()
         doctor(site, "sweep")
         began = time.monotonic()
         site.wait_for(lambda: bool(site.states()), 5, "slurmctld to answer")
@@ -217,9 +228,33 @@ def test_the_controllers_directory_hangs_and_neither_slurm_nor_the_sweep_does(si
         site.release(job)
         sweep_and_wait(site)
         assert proven(site) == set(site.nodes)
-        thaw()
+        disk.thaw()
         recover(site)
         assert_nothing_lost(site)
+
+
+def test_the_state_directory_hangs_while_visits_end(site: Lab) -> None:
+    """Longer than any hook may take: their words are lost, the runners' records are not."""
+    only(site, "n[000-003]")
+    site.add_check("slow", command=["sleep", "2"])
+    with _stoppable(site, site.state_dir) as disk:
+        doctor(site, "sweep")
+        wait_until_running(site, 4)
+        disk.freeze()
+        site.wait_for(lambda: len(list(_stuck_runners(site))) == 4, 20, "every runner to hang")
+        user = site.occupy("n004")  # Slurm itself goes on
+        site.release(user)
+        disk.thaw()
+        recover(site)
+        assert_nothing_lost(site)
+        assert {row.outcome for row in history(site)} == {"pass"}
+
+
+def _stuck_runners(lab: Lab) -> Iterator[int]:
+    for pid in processes.of_lab(lab.root):
+        found = read_process(pid)
+        if found is not None and found.state == "D" and b"slurm_hooks.runner" in _argv(pid):
+            yield pid
 
 
 # sweeps

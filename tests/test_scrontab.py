@@ -24,7 +24,10 @@ from sbatch_templates.sweep import (
 from slurm_hooks.block import begin, block, end, with_block, without_block
 from slurm_hooks.errors import ScheduleError
 from slurm_hooks.scron import Units
+from slurm_hooks.state import State
 from tests.command_line import group
+from tests.lab import Lab
+from tests.lab.users import SERVICE as ACCOUNT
 
 FAKES = Path(__file__).with_name("fakes") / "bin"
 THEIRS = "# my own\n17 3 * * * /home/me/backup\n#SCRON -p long\n@daily  train --all\n"
@@ -85,6 +88,27 @@ def host(tmp_path: Path) -> Host:
     return Host(tmp_path)
 
 
+@pytest.mark.lab
+def test_what_is_installed_sweeps(site: Lab) -> None:
+    """The line runs with cron's bare environment, by the shell, as the service account."""
+    tables = site.root / "cron"
+    tables.mkdir()
+    shutil.copy(FAKES / "crontab", tables)
+    shutil.chown(tables, ACCOUNT)
+    site.add_check("quick")
+    search = {"PATH": f"{tables}:{site.opt}/bin:/usr/bin:/bin"}
+    done = site.run_as_service(["cluster-doctor", "scrontab", "install"], env=search)
+    assert "taking cron instead" in done.stderr  # whether or not this Slurm has a scrontab
+    assert "warning" not in done.stderr
+    shown = site.run_as_service(["cluster-doctor", "scrontab", "show"], env=search).stdout
+    _, _, command = shown.splitlines()[-1].partition("* * * * ")
+    bare = {"PATH": "/usr/bin:/bin", "CLUSTER_DOCTOR_SETTINGS": ""}
+    swept = site.run_as_service(["/bin/sh", "-c", command], env=bare)
+    assert (swept.stdout, swept.stderr) == ("", "")
+    assert "last sweep" in site.run(["cluster-doctor", "status"]).stdout
+    assert State(site.state_dir).open_batches()
+
+
 # The texts
 
 
@@ -98,7 +122,7 @@ def test_the_scrontab_entry() -> None:
         "#SCRON --partition=service",
         "#SCRON --time=15",
         "#SCRON --output=/l/100%%/sweep.log",
-        "#SCRON --open-mode=append",
+        "#SCRON --open-mode=truncate",
         f"*/5 * * * * {ENTRY.command} --settings {ENTRY.settings} sweep",
     ]
 
