@@ -19,9 +19,18 @@ def last_sweep(path: Path) -> datetime | None:
 
 
 def warning(ended: datetime | None, *, now: datetime, interval: timedelta) -> str | None:
-    """Return what a person should know where sweeps come later than three *interval*s apart."""
+    """Return what a person should know where sweeps come later than three *interval*s apart.
+
+    An end in the future, by more than clocks that are kept together differ, would
+    hide for as long that sweeps have stopped.
+    """
     if ended is None:
         return "no sweep has ended yet; start one with: cluster-doctor sweep"
+    if ended - now > interval:
+        return (
+            f"the last sweep ended {format_duration(ended - now)} from now: a clock is wrong, "
+            "here or where sweeps run"
+        )
     if now - ended <= 3 * interval:
         return None
     return (

@@ -3,7 +3,7 @@
 import os
 import pwd
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -25,7 +25,7 @@ from checks.sweep import sweep as sweep_once
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError
-from slurm_hooks.files import locked
+from slurm_hooks.lease import turn
 from slurm_hooks.reconcile import read_open_batches
 from slurm_hooks.settings import Settings
 
@@ -98,15 +98,16 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
         click.echo(_summary(plan_made) + "; nothing was submitted (--dry-run)", err=True)
         return
     _as_service(app.settings)
-    with locked(app.settings.state_dir / "sweep.lock", blocking=False) as alone:
-        if not alone:
-            click.echo("another sweep is under way; this one leaves it the work", err=True)
+    interval = app.settings.sweep_interval
+    with turn(app.state.turn, clock=_now, stale_after=3 * interval) as ours:
+        if ours.taken_by:
+            click.echo(f"another sweep is under way ({ours.taken_by}); it does the work", err=True)
             return
         made = wiring.sweeper(app.settings)
         done = sweep_once(made, clock=_now)
         _report(done)
         if wait:
-            _wait(made)
+            _wait(made, lambda: ours.renew(_now(), every=interval))
 
 
 @click.command()
@@ -197,12 +198,13 @@ def _report(done: Sweep) -> None:
         click.echo(f"warning: {warning}", err=True)
 
 
-def _wait(made: Sweeper) -> None:
+def _wait(made: Sweeper, renew: Callable[[], None]) -> None:
     batch_ids = made.state.open_batches()
     shown = Progress(done=-1, total=0)
 
     def tell(progress: Progress) -> None:
         nonlocal shown
+        renew()
         if progress != shown:
             click.echo(_line(progress), err=True)
         shown = progress

@@ -41,7 +41,11 @@ def sweeper(settings: Settings) -> Sweeper:
 
     return Sweeper(
         settings=settings,
-        slurm=SlurmCommands(bin_dir=settings.slurm_bin, conf=settings.slurm_conf),
+        slurm=SlurmCommands(
+            bin_dir=settings.slurm_bin,
+            conf=settings.slurm_conf,
+            timeout_s=settings.slurm_timeout.total_seconds(),
+        ),
         state=state,
         catalogue=catalogue(settings),
         history=KeptHistory(state, store, cluster=settings.cluster),

@@ -1,20 +1,17 @@
-"""The job scripts: text made from values, apart from their submission."""
+"""The job scripts, and what starts sweeps: text made from values, apart from their use."""
 
 import shlex
 from pathlib import Path
-from string import Template
 
+from sbatch_templates.text import filled
 
-class _ShellTemplate(Template):
-    """A template whose placeholders are @name, so that it is a shell script as it stands."""
-
-    delimiter = "@"
+__all__ = ["visit_script"]
 
 
 def visit_script(*, python: Path, settings: Path, batch_id: str) -> str:
     """Return the job script of a batch's visits."""
-    text = Path(__file__).with_name("visit.sh").read_text(encoding="utf-8")
-    return _ShellTemplate(text).substitute(
+    return filled(
+        "visit.sh",
         python=shlex.quote(str(python)),
         settings=shlex.quote(str(settings)),
         batch=shlex.quote(batch_id),

@@ -5,6 +5,7 @@ ClusterDoctorError
 ├── SlurmError         Slurm refused, or gave no answer in time
 ├── StateError         the state directory could not be read or written
 ├── RecordError        a record is not one of ours, not whole, or too new
+├── ScheduleError      scrontab, crontab or systemd refused
 └── StoreError         the history refused, or gave no answer in time
 
 Commands print the message and exit 1. Hooks log it and exit 0.
@@ -29,6 +30,10 @@ class StateError(ClusterDoctorError):
 
 class RecordError(ClusterDoctorError):
     """A file claims to be a record and is not: foreign, torn, forged or from a newer version."""
+
+
+class ScheduleError(ClusterDoctorError):
+    """What starts sweeps refused a change, or our block in it is damaged."""
 
 
 class StoreError(ClusterDoctorError):

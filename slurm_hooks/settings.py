@@ -30,6 +30,7 @@ class _File:
     node_python: str = "/opt/cluster-doctor/bin/python"
     slurm_bin: str = "/usr/bin"
     slurm_conf: str = ""
+    slurm_timeout: str = "60s"
     max_concurrent_visits: int | str = 2
     visit_budget: str = "20m"
     queue_limit: str = "30m"
@@ -64,6 +65,8 @@ class Settings:
     slurm_bin: Path
     slurm_conf: Path | None
     """None leaves it to Slurm's own search."""
+    slurm_timeout: timedelta
+    """How long one of Slurm's commands may take."""
     max_concurrent_visits: int | float
     """A whole number of visits, or as a float the share of the cluster's nodes (0.05 = 5%)."""
     visit_budget: timedelta
@@ -147,6 +150,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         node_python=_absolute(path, "node_python", raw.node_python),
         slurm_bin=_absolute(path, "slurm_bin", raw.slurm_bin),
         slurm_conf=_absolute(path, "slurm_conf", raw.slurm_conf) if raw.slurm_conf else None,
+        slurm_timeout=_duration(path, "slurm_timeout", raw.slurm_timeout, timedelta(seconds=1)),
         max_concurrent_visits=_number_or_share(path, raw.max_concurrent_visits),
         visit_budget=_duration(path, "visit_budget", raw.visit_budget),
         queue_limit=_duration(path, "queue_limit", raw.queue_limit),

@@ -32,6 +32,7 @@ class State:
         controller/                      EpilogSlurmctld's words; SlurmUser's own
         aside/                           what could not be read, each with the reason
         history/                         Parquet segments
+        sweep/                           whose turn it is to sweep
         status.sqlite free-nodes.txt heartbeat.json
     """
 
@@ -76,6 +77,11 @@ class State:
     def free_nodes(self) -> Path:
         """The nodes that were free at the last sweep, one a line."""
         return self.root / "free-nodes.txt"
+
+    @property
+    def turn(self) -> Path:
+        """Whose turn it is to sweep."""
+        return self.root / "sweep"
 
     @property
     def heartbeat(self) -> Path:

@@ -10,6 +10,7 @@ import pytest
 
 from tests.lab import Lab, LabError
 from tests.lab.install import build_wheel
+from tests.site import suspend_shipped
 
 MakeLab = Callable[..., Lab]
 
@@ -55,6 +56,14 @@ def lab(_session_lab: Lab) -> Lab:
     """The cluster that tests share, with the product installed, as good as new."""
     _session_lab.reset()
     return _session_lab
+
+
+@pytest.fixture
+def site(lab: Lab) -> Lab:
+    """A lab where only the checks that a test adds are active."""
+    suspend_shipped(lab)
+    lab.configure(max_concurrent_visits=8, record_grace="0s")
+    return lab
 
 
 @pytest.fixture

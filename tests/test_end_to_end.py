@@ -1,103 +1,32 @@
 """The main job on a real cluster: whatever happens to a visit, it ends explained, once."""
 
-import json
 import os
 import random
 import signal
 import subprocess
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
-from typing import NamedTuple
 
 import pytest
 
 from slurm_hooks.state import State
 from tests.lab import Lab
 from tests.lab.users import SERVICE
+from tests.site import (
+    doctor,
+    history,
+    only,
+    planned,
+    processes_of_checks,
+    recorded,
+    running,
+    suspend_shipped,
+    sweep_and_wait,
+    wait_until_running,
+)
 
 pytestmark = pytest.mark.lab
-
-SHIPPED = ("cpu", "memory", "storage", "dl-unit")
-
-
-class Row(NamedTuple):
-    node: str
-    check: str
-    outcome: str
-    detail: str
-    batch: str
-    task: int
-
-
-@pytest.fixture
-def site(lab: Lab) -> Lab:
-    """A lab where only the checks that a test adds are active."""
-    for name in SHIPPED:
-        (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
-    lab.configure(max_concurrent_visits=8, record_grace="0s")
-    return lab
-
-
-def doctor(lab: Lab, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
-    return lab.run_as_service(["cluster-doctor", *arguments], check=check)
-
-
-def sweep_and_wait(lab: Lab) -> None:
-    lab.wait_for(lambda: not any("comp" in s for s in lab.states().values()), 20, "no epilog")
-    doctor(lab, "sweep", "--wait")
-
-
-def history(lab: Lab) -> list[Row]:
-    found = json.loads(doctor(lab, "history", "-S", "now-1days", "--json", "-o", FIELDS).stdout)
-    return [Row(*(one[name] for name in FIELDS.split(","))) for one in found]
-
-
-FIELDS = "node,check,outcome,detail,batch,task"
-
-
-def planned(lab: Lab) -> list[tuple[str, int, str]]:
-    """Every (batch, task, check) that was ever written down."""
-    state = State(lab.state_dir)
-    plans = [
-        *lab.state_dir.glob("batches/*/batch.json"),
-        *lab.state_dir.glob("archive/*/batch.json"),
-    ]
-    return sorted(
-        (path.parent.name, visit.task, check)
-        for path in plans
-        for visit in state.read_batch(path.parent.name).visits
-        for check in visit.checks
-    )
-
-
-def recorded(lab: Lab) -> list[tuple[str, int, str]]:
-    return sorted((row.batch, row.task, row.check) for row in history(lab))
-
-
-def running(lab: Lab) -> list[str]:
-    argv = ["squeue", "-h", "-t", "R", "-u", SERVICE, "-o", "%i %N"]
-    return lab.run(argv).stdout.splitlines()
-
-
-def wait_until_running(lab: Lab, count: int = 1) -> None:
-    lab.wait_for(lambda: len(running(lab)) >= count, 20, f"{count} visits to run")
-
-
-def processes_of_checks(lab: Lab) -> Iterator[int]:
-    """Everything that a check started in this lab and that still lives."""
-    for entry in Path("/proc").iterdir():
-        try:
-            environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
-        except OSError:
-            continue
-        if b"CLUSTER_DOCTOR_CHECK=" in environment and str(lab.root).encode() in environment:
-            yield int(entry.name)
-
-
-def only(lab: Lab, nodes: str) -> None:
-    lab.configure(max_concurrent_visits=8, record_grace="0s", include_nodes=nodes)
 
 
 def test_every_node_is_judged_or_explained(site: Lab) -> None:
@@ -182,8 +111,7 @@ def test_a_node_that_dies_under_a_visit_is_told_apart_from_a_sick_one(
     lab = new_lab(nodes=2, extra={"SlurmdTimeout": "4"})  # type: ignore[operator]
     lab.install(wheel)
     lab.up()
-    for name in SHIPPED:
-        (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
+    suspend_shipped(lab)
     only(lab, "n000")
     lab.add_check("slow", command=["sleep", "120"], time_limit="3m")
     doctor(lab, "sweep")

@@ -157,6 +157,25 @@ def test_no_readable_heartbeat_is_a_warning_and_no_failure(site: Site, text: str
     assert "no sweep has ended yet; start one with: cluster-doctor sweep" in done.stderr
 
 
+@pytest.mark.parametrize(
+    ("ago", "said"),
+    [
+        (timedelta(minutes=14), ""),
+        (timedelta(minutes=16), "the last sweep ended 16m ago, and one is due every 5m"),
+        (timedelta(minutes=-4), ""),
+        (timedelta(hours=-1), "a clock is wrong, here or where sweeps run"),
+    ],
+)
+def test_sweeps_that_stopped_and_clocks_that_were_stepped_are_told(
+    site: Site, ago: timedelta, said: str
+) -> None:
+    _beat(site, ago)
+    done = site.run("status")
+    assert done.exit_code == 0
+    assert said in done.stderr
+    assert bool(done.stderr) == bool(said)
+
+
 def test_a_new_state_directory_shows_an_empty_table(tmp_path: Path) -> None:
     done = new_site(tmp_path).run("status")
     assert done.exit_code == 0

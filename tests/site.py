@@ -1,0 +1,100 @@
+"""A site on the lab: its sweeps, what they planned, what the history says of it."""
+
+import json
+import subprocess
+from collections import Counter
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from slurm_hooks.state import State
+from tests.lab import Lab
+from tests.lab.users import SERVICE
+
+SHIPPED = ("cpu", "memory", "storage", "dl-unit")
+FIELDS = "node,check,outcome,detail,batch,task"
+
+
+class Row(NamedTuple):
+    node: str
+    check: str
+    outcome: str
+    detail: str
+    batch: str
+    task: int
+
+
+def doctor(lab: Lab, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
+    return lab.run_as_service(["cluster-doctor", *arguments], check=check)
+
+
+def sweep_and_wait(lab: Lab) -> None:
+    lab.wait_for(lambda: not any("comp" in s for s in lab.states().values()), 20, "no epilog")
+    doctor(lab, "sweep", "--wait")
+
+
+def history(lab: Lab) -> list[Row]:
+    found = json.loads(doctor(lab, "history", "-S", "now-1days", "--json", "-o", FIELDS).stdout)
+    return [Row(*(one[name] for name in FIELDS.split(","))) for one in found]
+
+
+def planned(lab: Lab) -> list[tuple[str, int, str]]:
+    """Every (batch, task, check) that was ever written down."""
+    state = State(lab.state_dir)
+    plans = [
+        *lab.state_dir.glob("batches/*/batch.json"),
+        *lab.state_dir.glob("archive/*/batch.json"),
+    ]
+    return sorted(
+        (path.parent.name, visit.task, check)
+        for path in plans
+        for visit in state.read_batch(path.parent.name).visits
+        for check in visit.checks
+    )
+
+
+def recorded(lab: Lab) -> list[tuple[str, int, str]]:
+    return sorted((row.batch, row.task, row.check) for row in history(lab))
+
+
+def running(lab: Lab) -> list[str]:
+    argv = ["squeue", "-h", "-t", "R", "-u", SERVICE, "-o", "%i %N"]
+    return lab.run(argv).stdout.splitlines()
+
+
+def wait_until_running(lab: Lab, count: int = 1) -> None:
+    lab.wait_for(lambda: len(running(lab)) >= count, 20, f"{count} visits to run")
+
+
+def processes_of_checks(lab: Lab) -> Iterator[int]:
+    """Everything that a check started in this lab and that still lives."""
+    for entry in Path("/proc").iterdir():
+        try:
+            environment = (entry / "environ").read_bytes() if entry.name.isdigit() else b""
+        except OSError:
+            continue
+        if b"CLUSTER_DOCTOR_CHECK=" in environment and str(lab.root).encode() in environment:
+            yield int(entry.name)
+
+
+def only(lab: Lab, nodes: str) -> None:
+    lab.configure(max_concurrent_visits=8, record_grace="0s", include_nodes=nodes)
+
+
+def suspend_shipped(lab: Lab) -> None:
+    """Leave only the checks that a test adds."""
+    for name in SHIPPED:
+        (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
+
+
+def make_due(lab: Lab, check: str) -> None:
+    """Let what was found of *check* be stale at once."""
+    definition = lab.definitions / f"{check}.yaml"
+    definition.write_text(definition.read_text().replace("1h", "1s"))
+
+
+def assert_nothing_lost(lab: Lab) -> None:
+    """Every planned (visit, check) has exactly one result, and no node was taken from users."""
+    assert planned(lab)
+    assert Counter(recorded(lab)) == Counter(planned(lab))
+    assert not [state for state in lab.states().values() if "drain" in state or "down" in state]
