@@ -153,23 +153,29 @@ def plan_now(
         ConfigError: a hostlist in the settings is wrong.
     """
     settings = sweeper.settings
-    unfinished = {one.batch.id: one.unfinished for one in opened}
-    in_flight = sum(min(one.batch.throttle, len(unfinished[one.batch.id])) for one in opened)
     return make_plan(
         rules=make_rules(sweeper.catalogue, seen.nodes),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=sweeper.history.last(),
-        in_batch={
-            visit.node: batch_id for batch_id, visits in unfinished.items() for visit in visits
-        },
-        limits=Limits(
-            max_visits=max_visits(settings, len(seen.nodes)),
-            in_flight=in_flight,
-            visit_budget=settings.visit_budget,
-            queue_limit=settings.queue_limit,
-        ),
+        in_batch=in_batch(opened),
+        limits=limits_now(settings, len(seen.nodes), opened),
         now=now,
+    )
+
+
+def in_batch(opened: Sequence[OpenBatch]) -> dict[str, str]:
+    """Return the nodes that *opened* still visits, each with its batch."""
+    return {visit.node: one.batch.id for one in opened for visit in one.unfinished}
+
+
+def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> Limits:
+    """Return how much may be asked for on a cluster of *nodes* nodes, beside *opened*."""
+    return Limits(
+        max_visits=max_visits(settings, nodes),
+        in_flight=sum(min(one.batch.throttle, len(one.unfinished)) for one in opened),
+        visit_budget=settings.visit_budget,
+        queue_limit=settings.queue_limit,
     )
 
 
@@ -231,18 +237,19 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
         collected = collect(sweeper, seen.queue, now=clock())
         plan = plan_now(sweeper, seen, read_open_batches(sweeper.state), now=clock())
         for planned in plan.batches:
-            sweeper.state.write_batch(_write_down(sweeper, planned, now=clock()))
+            sweeper.state.write_batch(write_down(sweeper, planned, now=clock()))
     except ClusterDoctorError:
-        _advance(sweeper, seen, now=clock())
+        advance_open(sweeper, seen, now=clock())
         raise
-    advanced = _advance(sweeper, seen, now=clock())
+    advanced = advance_open(sweeper, seen, now=clock())
     _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in seen.free))
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
     return done
 
 
-def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
+def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
+    """Take every open batch on to where Slurm has it, as `submission.advance`."""
     kept = {node.name: why_not_free(node) for node in seen.nodes}
     return advance(
         sweeper.slurm,
@@ -256,7 +263,8 @@ def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
     )
 
 
-def _write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
+def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
+    """Return *planned* as a batch with an id and a token of its own; writes nothing yet."""
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
     return Batch(
         id=new_batch_id(now),

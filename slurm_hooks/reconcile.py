@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from slurm_hooks.batch import Batch, ControllerWord, Submission, Visit
+from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission, Visit
 from slurm_hooks.errors import RecordError, SlurmError
 from slurm_hooks.files import read_regular
 from slurm_hooks.record import MAX_BYTES, Record, loads
@@ -28,6 +28,7 @@ class OpenBatch:
     finished: frozenset[_Pair]
     interrupted: Mapping[_Pair, tuple[Path, Record]]
     words: Mapping[int, ControllerWord]
+    cancelled: Mapping[int, Cancellation]
 
     @property
     def unfinished(self) -> list[Visit]:
@@ -75,6 +76,7 @@ def read_open_batches(state: State) -> list[OpenBatch]:
                 if found.outcome is None
             },
             words=words.get(batch_id, {}),
+            cancelled=state.read_cancellations(batch_id),
         )
         for batch_id, batch in batches.items()
     ]
@@ -181,6 +183,7 @@ def _settle_visits(
             word=one.words.get(visit.task),
             task=tasks.get((one.batch.id, visit.task)),
             submitted_at=one.submission.submitted_at if one.submission else None,
+            cancelled_by=one.cancelled[visit.task].by if visit.task in one.cancelled else "",
         )
         for record in settle(one.batch, visit, evidence, now=now, grace=grace):
             written += state.write_record(record)

@@ -23,6 +23,8 @@ class VisitEvidence:
     """squeue's or sacct's; None where Slurm answered and does not know it."""
     submitted_at: datetime | None
     """None where nothing says that Slurm ever took the batch."""
+    cancelled_by: str = ""
+    """Who asked for its end; empty where nobody did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -73,6 +75,8 @@ def _end(evidence: VisitEvidence, *, now: datetime, batch: Batch) -> _End | None
         return _end_by_state(task, evidence) if task.ended else None
     if evidence.word is not None:
         return _end_by_word(evidence.word, evidence)
+    if evidence.cancelled_by:
+        return _cancelled(evidence)
     if evidence.interrupted or evidence.finished:
         return _End(
             outcome=Outcome.CANCELLED, detail="the visit was stopped; Slurm does not know why"
@@ -87,15 +91,23 @@ def _end_by_state(task: Task, evidence: VisitEvidence) -> _End:
     if task.state in _BY_STATE:
         return _BY_STATE[task.state]
     if task.state in {"CANCELLED", "REVOKED"}:
-        began = _began(evidence)
-        outcome = Outcome.CANCELLED if began else Outcome.NOT_STARTED
-        who = f" ({task.reason})" if task.reason.startswith("CANCELLED by") else ""
-        when = "while it ran" if began else "before it started"
-        return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")
+        return _cancelled(evidence)
     if task.state == "COMPLETED":
         return _End(outcome=Outcome.ERROR, detail="the visit ended without leaving a record")
     code = f", exit {task.exit_code}" if task.exit_code else ""
     return _End(outcome=Outcome.ERROR, detail=f"the runner died (Slurm: {task.state}{code})")
+
+
+def _cancelled(evidence: VisitEvidence) -> _End:
+    """Return the end of a visit that somebody cancelled: with us, or past us with scancel."""
+    began = _began(evidence)
+    outcome = Outcome.CANCELLED if began else Outcome.NOT_STARTED
+    reason = evidence.task.reason if evidence.task is not None else ""
+    who = f" ({reason})" if reason.startswith("CANCELLED by") else ""
+    if evidence.cancelled_by:
+        who = f" (cancelled by {evidence.cancelled_by})"
+    when = "while it ran" if began else "before it started"
+    return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")
 
 
 def _end_by_word(word: ControllerWord, evidence: VisitEvidence) -> _End:
@@ -103,6 +115,8 @@ def _end_by_word(word: ControllerWord, evidence: VisitEvidence) -> _End:
         return _End(
             outcome=Outcome.ERROR, detail=f"the runner died (wait status {word.exit_status})"
         )
+    if evidence.cancelled_by:
+        return _cancelled(evidence)
     if evidence.interrupted:
         return _End(
             outcome=Outcome.CANCELLED, detail="the visit was stopped; Slurm no longer knows why"
