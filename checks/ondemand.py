@@ -26,6 +26,7 @@ from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.reconcile import OpenBatch, read_open_batches
 from slurm_hooks.record import Outcome
+from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node
 from slurm_hooks.submission import Advanced
 
@@ -94,7 +95,7 @@ def ask(
     """
     catalogue = chosen_catalogue(sweeper.catalogue, wanted)
     nodes = _nodes(seen, wanted)
-    rules = _rules(catalogue, nodes, wanted)
+    rules = _rules(sweeper.settings, catalogue, nodes, wanted)
     plan = make_plan(
         rules=rules,
         nodes=[_as_if_free(node) for node in nodes] if patient else nodes,
@@ -118,11 +119,11 @@ def start(
         ClusterDoctorError: something it needs did not answer; the next sweep goes on there.
     """
     sweeper.state.prepare()
-    seen = observe(sweeper)
+    chosen = replace(sweeper, catalogue=chosen_catalogue(sweeper.catalogue, wanted))
+    seen = observe(chosen)
     collected = collect(sweeper, seen.queue, now=clock())
     opened = read_open_batches(sweeper.state)
     asked = ask(sweeper, seen, opened, wanted, patient=patient, now=clock())
-    chosen = replace(sweeper, catalogue=chosen_catalogue(sweeper.catalogue, wanted))
     batches = [
         replace(write_down(chosen, planned, now=clock()), patient=patient)
         for planned in asked.plan.batches
@@ -205,7 +206,9 @@ def _nodes(seen: Observation, wanted: Wanted) -> list[Node]:
     return [node for node in seen.nodes if node.name in wanted]
 
 
-def _rules(catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted) -> list[Rule]:
+def _rules(
+    settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted
+) -> list[Rule]:
     """Return the rules of *catalogue*, each for the nodes where it is asked for or needed."""
     needs = {one.name: one.depends_on for one in catalogue.active}
     closures: dict[frozenset[str], frozenset[str]] = {}
@@ -214,7 +217,7 @@ def _rules(catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted) -> list[
             closures[names] = _with_dependencies(names, needs)
     return [
         replace(rule, nodes=frozenset(n for n in rule.nodes if rule.name in closures[wanted[n]]))
-        for rule in make_rules(catalogue, nodes)
+        for rule in make_rules(settings, catalogue, nodes)
     ]
 
 

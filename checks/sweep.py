@@ -1,6 +1,7 @@
 """One pass of the scheduler: observe, settle what ended, plan, submit."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -13,7 +14,7 @@ from checks.catalogue import Catalogue
 from checks.eligible import why_not_free
 from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
 from checks.selector import matching
-from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token
+from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
@@ -82,7 +83,10 @@ def observe(sweeper: Sweeper) -> Observation:
         ConfigError: jobs in our partition would not give way to users' jobs.
     """
     settings, slurm = sweeper.settings, sweeper.slurm
-    check_partition(settings, slurm.partitions(), slurm.config())
+    partitions = slurm.partitions()
+    check_partition(settings, partitions, slurm.config())
+    if any(one.shape.mode is not Mode.ARRAY for one in sweeper.catalogue.active):
+        check_single_partition(settings, partitions)
     return Observation(nodes=slurm.nodes(), queue=slurm.queue(settings.service_user))
 
 
@@ -113,6 +117,35 @@ def check_partition(
         raise ConfigError(
             f"partition {name}: jobs in {others} would wait for checks, because its PriorityTier "
             f"is not higher{remedy}"
+        )
+
+
+def check_single_partition(settings: Settings, partitions: Sequence[Partition]) -> None:
+    """Refuse a partition for jobs of their own that could take nodes from users' jobs.
+
+    Raises:
+        ConfigError: it is missing, or of a higher tier than one of users' partitions.
+    """
+    name = settings.partition_single
+    remedy = (
+        f"; add to slurm.conf: PartitionName={name} Nodes=ALL Hidden=YES PriorityTier=2 "
+        "PreemptMode=REQUEUE, with a higher PriorityTier for users' partitions; "
+        "or give the checks mode: array"
+    )
+    single = next((one for one in partitions if one.name == name), None)
+    if single is None:
+        raise ConfigError(
+            f"{settings.path}: partition_single: Slurm has no partition {name!r}{remedy}"
+        )
+    lower = [
+        one.name
+        for one in partitions
+        if one.priority_tier < single.priority_tier and one.name != settings.partition
+    ]
+    if lower:
+        raise ConfigError(
+            f"partition {name}: checks could preempt jobs in {', '.join(lower)}, because its "
+            f"PriorityTier is higher{remedy}"
         )
 
 
@@ -154,7 +187,7 @@ def plan_now(
     """
     settings = sweeper.settings
     return make_plan(
-        rules=make_rules(sweeper.catalogue, seen.nodes),
+        rules=make_rules(settings, sweeper.catalogue, seen.nodes),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=sweeper.history.last(),
@@ -174,13 +207,15 @@ def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> L
     return Limits(
         max_visits=max_visits(settings, nodes),
         in_flight=sum(min(one.batch.throttle, len(one.unfinished)) for one in opened),
+        under_way=Counter(one.batch.shape for one in opened for _ in one.unfinished),
         visit_budget=settings.visit_budget,
         queue_limit=settings.queue_limit,
     )
 
 
-def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
+def make_rules(settings: Settings, catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
+    single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
         Rule(
             name=one.name,
@@ -189,7 +224,7 @@ def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
             time_limit=one.time_limit,
             shape=one.shape,
             depends_on=one.depends_on,
-            nodes=matching(one, nodes),
+            nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
         )
         for one in catalogue.active
     ]
@@ -265,13 +300,15 @@ def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advan
 
 def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
     """Return *planned* as a batch with an id and a token of its own; writes nothing yet."""
+    settings = sweeper.settings
+    together = planned.shape.mode is Mode.ARRAY
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
     return Batch(
         id=new_batch_id(now),
         token=new_token(),
         cluster=sweeper.settings.cluster,
         created_at=now,
-        partition=sweeper.settings.partition,
+        partition=settings.partition if together else settings.partition_single,
         shape=planned.shape,
         time_limit_s=planned.time_limit.total_seconds(),
         start_by=now + sweeper.settings.queue_limit,

@@ -181,3 +181,36 @@ def test_wrong_use_is_exit_2_and_an_unknown_node_is_named(site: Lab) -> None:
     assert "--all" in doctor(site, "cancel", code=2).stderr
     refused = site.run(["cluster-doctor", "cancel", "--all"], check=False)
     assert "runuser -u cluster-doctor -- cluster-doctor cancel" in refused.stderr
+
+
+def test_a_job_for_each_node_runs_in_the_hidden_partition_by_the_same_path(site: Lab) -> None:
+    site.add_check("alone", mode="jobs")
+    doctor(site, "sweep", "--wait")
+    found = history(site)
+    assert sorted(row.node for row in found) == sorted(site.nodes)
+    assert {(row.outcome, row.partition) for row in found} == {("pass", "hidden")}
+    assert len({row.job for row in found}) == len(site.nodes)
+    assert {row.task for row in found} == set(range(len(site.nodes)))
+
+
+def test_one_job_visits_one_node_at_a_time(site: Lab) -> None:
+    site.add_check("alone", mode="job")
+    for _ in range(2):
+        doctor(site, "sweep", "--wait")
+    assert [row.node for row in history(site)] == ["n000", "n001"]
+    doctor(site, "run", "alone", "-w", "n[000,005]", "--wait")
+    assert sorted(row.node for row in history(site)) == ["n000", "n000", "n001", "n005"]
+
+
+def test_a_job_of_its_own_can_be_cancelled_and_says_so(site: Lab) -> None:
+    site.add_check("alone", mode="jobs", command=["sleep", "60"])
+    doctor(site, "run", "alone", "-w", "n[000-001]")
+    wait_for_visits(site, "R", 2)
+    doctor(site, "cancel", "-w", "n001")
+    site.wait_for(lambda: len(queue(site, "R,CG")) == 1, 20, "one visit to end")
+    doctor(site, "cancel", "--all")
+    site.wait_for(lambda: not queue(site, "R,CG"), 20, "the other to end")
+    site.configure(record_grace="0s", include_nodes="n007")
+    doctor(site, "sweep")
+    assert {row.outcome for row in history(site)} == {"cancelled"}
+    assert all("(cancelled by " in row.detail for row in history(site))

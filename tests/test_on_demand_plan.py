@@ -180,10 +180,10 @@ def test_a_cancel_that_is_killed_is_completed_by_the_next_sweep(world: World, at
 
 
 def test_a_cancelled_visit_of_a_batch_that_slurm_never_got_is_not_submitted(world: World) -> None:
-    world.slurm.submit = lambda *_: 1 / 0  # type: ignore[method-assign, assignment, return-value]
+    world.slurm.submit = lambda *_: 1 / 0  # type: ignore[method-assign, assignment]
     with pytest.raises(ZeroDivisionError):
         wish(world, ["n0"])
-    del world.slurm.submit  # type: ignore[attr-defined]
+    del world.slurm.submit
     cancel_all(world)
     world.slurm.now += timedelta(seconds=1)
     world.sweep()

@@ -45,8 +45,8 @@ class Cluster:
             ),
         )
 
-    def submit(self, batch: Batch) -> int:
-        return self.slurm.submit(batch, f"#!/bin/bash\n# {batch.id}\nexec sleep 300\n")
+    def submit(self, batch: Batch, visit: Visit | None = None) -> int:
+        return self.slurm.submit(batch, f"#!/bin/bash\n# {batch.id}\nexec sleep 300\n", visit)
 
     def tasks(self, job_id: int) -> dict[int | None, Task]:
         return {one.task: one for one in self.slurm.queue(USER) if one.array_job_id == job_id}
@@ -94,6 +94,20 @@ def test_pinned_tasks_run_on_their_nodes_and_no_more_than_the_throttle(cluster: 
     running = [task for task in cluster.tasks(job_id).values() if task.state == "RUNNING"]
     assert all(task.node == pins[task.task or 0] for task in running)
     assert not any(task.held_by_us for task in cluster.tasks(job_id).values())
+
+
+def test_a_visit_alone_is_held_bound_to_its_node_and_keeps_its_number(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=3)
+    visit = batch.visits[2]
+    job_id = cluster.submit(batch, visit)
+    task = cluster.tasks(job_id)[2]
+    assert [*cluster.tasks(job_id)] == [2]
+    assert (task.held_by_us, task.required_node, task.comment) == (True, visit.node, batch.comment)
+    cluster.slurm.release([job_id])
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["RUNNING"])
+    assert cluster.tasks(job_id)[2].node == visit.node
+    cluster.slurm.cancel([f"{job_id}_2"], only_pending=False)
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED"])
 
 
 def test_an_unknown_node_leaves_its_task_unpinned_and_the_others_pinned(cluster: Cluster) -> None:

@@ -15,6 +15,7 @@ CONFIG = {
 PARTITIONS = [
     Partition(name="main", priority_tier=100, preempt_mode="OFF"),
     Partition(name="background", priority_tier=1, preempt_mode="REQUEUE"),
+    Partition(name="hidden", priority_tier=50, preempt_mode="REQUEUE"),
 ]
 
 
