@@ -129,10 +129,11 @@ def make_plan(
     """
     plans: dict[str, NodePlan] = {}
     candidates = []
-    open_nodes = [node.name for node in nodes if _fixed(node, excluded, in_batch) is None]
-    rules, out_of_turn = _take_turns(rules, open_nodes, last, limits, now)
+    known = {node.name: _fixed(node, excluded, in_batch) for node in nodes}
+    visitable = [name for name, fixed in known.items() if fixed is None]
+    rules, out_of_turn = _take_turns(rules, visitable, last, limits, now)
     for node in nodes:
-        fixed = _fixed(node, excluded, in_batch)
+        fixed = known[node.name]
         if fixed is None:
             wanted = [rule for rule in rules if node.name in rule.nodes]
             found = _judge_node(node.name, wanted, last, limits, now)

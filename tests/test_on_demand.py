@@ -210,6 +210,8 @@ def test_a_job_of_its_own_can_be_cancelled_and_says_so(site: Lab) -> None:
     site.wait_for(lambda: len(queue(site, "R,CG")) == 1, 20, "one visit to end")
     doctor(site, "cancel", "--all")
     site.wait_for(lambda: not queue(site, "R,CG"), 20, "the other to end")
+    words = site.state_dir / "controller"
+    site.wait_for(lambda: len(list(words.glob("*.[01].0.json"))) == 2, 20, "the hook's words")
     site.configure(record_grace="0s", include_nodes="n007")
     doctor(site, "sweep")
     assert {row.outcome for row in history(site)} == {"cancelled"}
