@@ -4,12 +4,15 @@ SHELL := /bin/bash
 VENV := $(shell scripts/venv-path.sh)
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*bash' --)
 
-.PHONY: demo test lint unit setup packages format bench clean
+.PHONY: root demo test lint unit setup packages format bench clean
 
-demo: setup
+demo: root setup
 	@$(VENV)/bin/python -m tests.lab.demo
 
-test: setup lint unit
+test: root setup lint unit
+
+root:
+	@[[ $$(id -u) == 0 ]] || { echo "this needs root: it runs Slurm's daemons and jobs of several users; try sudo make" >&2; exit 1; }
 
 setup: packages
 	@scripts/make-venv.sh

@@ -68,4 +68,4 @@ forbid_daemons
 export DEBIAN_FRONTEND=noninteractive
 apt=(apt-get --quiet=2 --option DPkg::Lock::Timeout=120)
 "${apt[@]}" update
-"${apt[@]}" install --yes --no-install-recommends "${missing[@]}"
+"${apt[@]}" install --yes --no-install-recommends "${missing[@]}" >/dev/null # errors go to stderr

@@ -1,5 +1,6 @@
 """The state directory: who writes what where, and nothing else knows its layout."""
 
+import errno
 import itertools
 import shutil
 from collections.abc import Iterator
@@ -258,7 +259,8 @@ def _entries(directory: Path) -> list[Path]:
     except FileNotFoundError:
         return []
     except OSError as error:
-        raise StateError(f"{directory}: cannot list it: {error.strerror}") from error
+        who = "; the service account and its group may" if error.errno == errno.EACCES else ""
+        raise StateError(f"{directory}: cannot list it: {error.strerror}{who}") from error
 
 
 def _make(directory: Path, mode: int) -> None:

@@ -106,7 +106,7 @@ def test_a_program_that_dies_of_slurms_sigterm_first_is_not_believed(tmp_path: P
         root = tmp_path / str(trial)
         root.mkdir()
         node = Node(root=root).prepare()
-        node.plan(program("a", f"trap 'exit 0' TERM; touch {root}/ready; while :; do :; done"))
+        node.plan(program("a", f"trap 'exit 0' TERM; : >{root}/ready; while :; do :; done"))
         with node.starting() as process:
             wait_until((root / "ready").exists)
             (pid,) = processes_of(MARKER)

@@ -168,8 +168,10 @@ def _users(options: argparse.Namespace) -> None:
 
 
 def _lab(options: argparse.Namespace) -> Lab:
-    """The lab at --dir, or the only one there is."""
+    """The lab at --dir, or the only one that was started by hand, or the only one there is."""
     roots = [options.dir] if options.dir else labs()
+    if len(roots) > 1:
+        roots = [root for root in roots if Lab.open(root).spec.owner is None] or roots
     if len(roots) != 1:
         found = ", ".join(map(str, roots)) or "none; start one with up"
         raise LabError(f"say which lab with --dir; there is: {found}")

@@ -1,0 +1,41 @@
+"""What is written for people is true: commands exist, links lead somewhere, tables are complete."""
+
+import re
+import tomllib
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("tests/lab/*.md")])
+PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_files_lead_to_files(page: Path) -> None:
+    targets = re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", page.read_text())
+    missing = [target for target in targets if not (page.parent / target).exists()]
+    assert missing == []
+
+
+def test_every_command_is_in_the_readme() -> None:
+    text = (ROOT / "README.md").read_text()
+    commands = PYPROJECT["project"]["entry-points"]["cluster_doctor.commands"]
+    assert [name for name in commands if f"| `{name}" not in text] == []
+
+
+def test_every_module_beside_slurm_is_in_the_architecture() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    modules = {path.stem for path in (ROOT / "slurm_hooks").glob("[a-z]*.py")}
+    assert {name for name in modules if f"`{name}`" not in text} == set()
+
+
+def test_every_file_that_the_architecture_names_is_there() -> None:
+    text = (ROOT / "ARCHITECTURE.md").read_text()
+    named = re.findall(r"`((?:tests|checks|analytics|slurm_hooks)/[\w/.]+)`", text)
+    assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+def test_the_changelog_tells_operators_first() -> None:
+    entry = (ROOT / "CHANGELOG.md").read_text().split("## [")[1]
+    assert entry.split("\n\n")[1].startswith("**Operators:**")
