@@ -1,10 +1,9 @@
 """The commands that plan and start checks: sweep, plan, checks."""
 
-import os
-import pwd
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
 import click
@@ -19,15 +18,14 @@ from checks.definition import CheckDefinition
 from checks.definition_file import load_definition
 from checks.eligible import Verdict
 from checks.plan import NodePlan, Plan
-from checks.progress import Progress, wait_for
+from checks.progress import say_progress, wait_for
+from checks.service import as_service, my_turn
 from checks.sweep import Sweep, Sweeper, observe, plan_now
 from checks.sweep import sweep as sweep_once
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError
-from slurm_hooks.lease import turn
 from slurm_hooks.reconcile import read_open_batches
-from slurm_hooks.settings import Settings
 
 _STYLES = {
     Verdict.DUE: Style.WARNING,
@@ -97,17 +95,21 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
         show_rows(columns_for(_NODE_FIELDS, _NODE_USUAL, AS_TABLE), plan_made.nodes, AS_TABLE)
         click.echo(_summary(plan_made) + "; nothing was submitted (--dry-run)", err=True)
         return
-    _as_service(app.settings)
-    interval = app.settings.sweep_interval
-    with turn(app.state.turn, clock=_now, stale_after=3 * interval) as ours:
-        if ours.taken_by:
-            click.echo(f"another sweep is under way ({ours.taken_by}); it does the work", err=True)
+    as_service(app.settings, "sweep")
+    with my_turn(app.settings, clock=_now) as taken_by:
+        if taken_by:
+            click.echo(f"another sweep is under way ({taken_by}); it does the work", err=True)
             return
         made = wiring.sweeper(app.settings)
-        done = sweep_once(made, clock=_now)
-        _report(done)
-        if wait:
-            _wait(made, lambda: ours.renew(_now(), every=interval))
+        _report(sweep_once(made, clock=_now))
+    if wait:
+        wait_for(
+            made,
+            made.state.open_batches(),
+            clock=_now,
+            tell=say_progress(),
+            turn=partial(my_turn, app.settings, clock=_now),
+        )
 
 
 @click.command()
@@ -196,39 +198,3 @@ def _report(done: Sweep) -> None:
         click.echo(f"{done.collected.ingested} new results")
     for warning in done.collected.warnings:
         click.echo(f"warning: {warning}", err=True)
-
-
-def _wait(made: Sweeper, renew: Callable[[], None]) -> None:
-    batch_ids = made.state.open_batches()
-    shown = Progress(done=-1, total=0)
-
-    def tell(progress: Progress) -> None:
-        nonlocal shown
-        renew()
-        if progress != shown:
-            click.echo(_line(progress), err=True)
-        shown = progress
-
-    wait_for(made, batch_ids, clock=_now, tell=tell)
-
-
-def _line(progress: Progress) -> str:
-    filled = round(20 * progress.done / max(1, progress.total))
-    bar = "#" * filled + "." * (20 - filled)
-    problem = f"  ({progress.problem})" if progress.problem else ""
-    return f"[{bar}] {progress.done} of {progress.total} checks{problem}"
-
-
-def _as_service(settings: Settings) -> None:
-    """Refuse to work as anybody but the service account: its files would be the wrong ones.
-
-    Raises:
-        ConfigError: the message says how to run it.
-    """
-    if os.geteuid() == settings.service_uid:
-        return
-    user = settings.service_user
-    me = pwd.getpwuid(os.geteuid()).pw_name
-    raise ConfigError(
-        f"this runs as {user}, not as {me}; as root: runuser -u {user} -- cluster-doctor sweep"
-    )

@@ -2,6 +2,7 @@
 
 import re
 import string
+from collections.abc import Mapping
 from datetime import timedelta
 from typing import Annotated, Literal, NewType
 
@@ -18,7 +19,7 @@ from pydantic import (
 from analytics.hostlist import count
 from checks.gres import parse_request
 from checks.reaction import STRICT, Reactions, after_failure, after_success
-from slurm_hooks.batch import Program, Shape
+from slurm_hooks.batch import Mode, Program, Shape
 from slurm_hooks.decode import nearest
 from slurm_hooks.duration import parse_duration
 
@@ -143,6 +144,14 @@ Word = Annotated[str, AfterValidator(_word)]
 Argument = Annotated[str, AfterValidator(_argument), AfterValidator(_placeholders)]
 
 
+_EACH_WORKER = {"eachWorkerJobArray": "array", "eachWorkerJobs": "jobs"}
+"""How ActiveCheck resources write the mode."""
+
+
+def _named(modes: Mapping[str, object]) -> str:
+    return " and ".join(key for key, mode in _EACH_WORKER.items() if mode in modes)
+
+
 class Resources(BaseModel):
     """What a visit that runs this check asks Slurm for."""
 
@@ -235,6 +244,10 @@ class CheckDefinition(BaseModel):
     retry_after: Duration = timedelta(hours=1)
     """How long an attempt that judged nothing keeps the check from being tried there again."""
     resources: Resources = Resources()
+    mode: Literal["array", "jobs", "job"] = "array"
+    """How its visits are submitted."""
+    max_jobs: Annotated[int, Field(ge=0, le=1_000_000)] = 0
+    """No more of its visits at once, the stalest nodes first; 0 leaves that to the settings."""
     nodes: Nodes = Nodes()
     depends_on: tuple[CheckName, ...] = ()
     suspend: bool = False
@@ -242,6 +255,20 @@ class CheckDefinition(BaseModel):
     metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}
     failure_reactions: Annotated[Reactions, AfterValidator(after_failure)] = Reactions()
     success_reactions: Annotated[Reactions, AfterValidator(after_success)] = Reactions()
+
+    @model_validator(mode="before")
+    @classmethod
+    def _mode_of_active_checks(cls, data: object) -> object:
+        """Read the two booleans of ActiveCheck resources; without either it is one job."""
+        if not isinstance(data, dict) or not any(key in data for key in _EACH_WORKER):
+            return data
+        given = {_EACH_WORKER[key]: data[key] for key in _EACH_WORKER if key in data}
+        if "mode" in data or not all(isinstance(value, bool) for value in given.values()):
+            raise ValueError(f"write mode: array, jobs or job instead of {_named(given)}")
+        if sum(given.values()) > 1:
+            raise ValueError(f"write one of {_named(given)}")
+        mode = next((name for name, value in given.items() if value), "job")
+        return {"mode": mode, **{k: v for k, v in data.items() if k not in _EACH_WORKER}}
 
     @field_validator("script")
     @classmethod
@@ -260,7 +287,12 @@ class CheckDefinition(BaseModel):
         """What a visit must ask Slurm for to run this check."""
         wanted = self.resources
         return Shape(
-            cpus=wanted.cpus, mem_mb=wanted.mem, gpus=wanted.gpus, exclusive=wanted.exclusive
+            cpus=wanted.cpus,
+            mem_mb=wanted.mem,
+            gpus=wanted.gpus,
+            exclusive=wanted.exclusive,
+            mode=Mode(self.mode),
+            max_jobs=self.max_jobs,
         )
 
     @property

@@ -1,12 +1,12 @@
 """Which checks are due where, and of every node why it is visited or not. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from analytics.history import Last
 from checks.eligible import Verdict, why_not_free
-from slurm_hooks.batch import MAX_VISITS, Shape
+from slurm_hooks.batch import MAX_VISITS, Mode, Shape
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
@@ -48,6 +48,14 @@ class Limits:
     """The checks of one visit take no longer than this."""
     queue_limit: timedelta
     """No task waits longer than this; what could not start by then is not planned."""
+    under_way: Mapping[Shape, int] = field(default_factory=dict)
+    """How many visits of each shape open batches may still run."""
+
+    def room(self, shape: Shape) -> int | None:
+        """Return how many more visits of *shape* may be asked for, or None where nothing says."""
+        most = [1] if shape.mode is Mode.JOB else []
+        most += [shape.max_jobs] if shape.max_jobs else []
+        return max(0, min(most) - self.under_way.get(shape, 0)) if most else None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,8 +129,11 @@ def make_plan(
     """
     plans: dict[str, NodePlan] = {}
     candidates = []
+    known = {node.name: _fixed(node, excluded, in_batch) for node in nodes}
+    visitable = [name for name, fixed in known.items() if fixed is None]
+    rules, out_of_turn = _take_turns(rules, visitable, last, limits, now)
     for node in nodes:
-        fixed = _fixed(node, excluded, in_batch)
+        fixed = known[node.name]
         if fixed is None:
             wanted = [rule for rule in rules if node.name in rule.nodes]
             found = _judge_node(node.name, wanted, last, limits, now)
@@ -135,6 +146,9 @@ def make_plan(
     for candidate in candidates:
         if candidate.plan.node not in visited:
             plans[candidate.plan.node] = _over_limit(candidate.plan, limits)
+    for name, detail in out_of_turn.items():
+        if plans[name].verdict is not Verdict.DUE:
+            plans[name] = NodePlan(node=name, verdict=Verdict.OVER_LIMIT, detail=detail)
     return Plan(nodes=tuple(plans.values()), batches=batches)
 
 
@@ -158,6 +172,18 @@ def _judge_node(
 ) -> NodePlan | _Candidate:
     if not rules:
         return NodePlan(node=node, verdict=Verdict.EXCLUDED, detail="no check is for this node")
+    due, blocked = _due_here(node, rules, last, now)
+    if due:
+        return _candidate(node, due, limits, now)
+    if blocked:
+        return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
+    return _nothing_due(node, rules, last, now)
+
+
+def _due_here(
+    node: str, rules: Sequence[Rule], last: Mapping[Key, Last], now: datetime
+) -> tuple[list[_Due], list[str]]:
+    """Return what of *rules* is due on *node*, and of what has to wait there: for what."""
     due = []
     for rule in rules:
         found = last.get((node, rule.name))
@@ -165,12 +191,53 @@ def _judge_node(
             due.append(_Due(_NEVER, _NEVER, rule))
         elif _is_due(rule, found, now):
             due.append(_Due(found.judged_at or _NEVER, found.attempt_at or _NEVER, rule))
-    due, blocked = _without_blocked(node, due, rules, last, now)
-    if due:
-        return _candidate(node, due, limits, now)
-    if blocked:
-        return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
-    return _nothing_due(node, rules, last, now)
+    return _without_blocked(node, due, rules, last, now)
+
+
+def _take_turns(
+    rules: Sequence[Rule],
+    nodes: Sequence[str],
+    last: Mapping[Key, Last],
+    limits: Limits,
+    now: datetime,
+) -> tuple[Sequence[Rule], dict[str, str]]:
+    """Take rules whose shape has a limit of its own away from all but the stalest *nodes*.
+
+    So the other nodes' other checks do not wait behind them. Also returns why, by node.
+    """
+    limited = dict.fromkeys(rule.shape for rule in rules if limits.room(rule.shape) is not None)
+    out_of_turn: dict[str, str] = {}
+    taken: dict[Shape, set[str]] = {}
+    for shape in limited:
+        due = _urgencies(shape, rules, nodes, last, now)
+        room = limits.room(shape) or 0
+        taken[shape] = set(sorted(due, key=lambda node: (due[node], node))[room:])
+        names = ", ".join(rule.name for rule in rules if rule.shape == shape)
+        most = room + limits.under_way.get(shape, 0)
+        for node in taken[shape]:
+            out_of_turn[node] = f"{names} in turn, at most {most} at once, the stalest first"
+    if not limited:
+        return rules, {}
+    return [
+        replace(rule, nodes=rule.nodes - taken.get(rule.shape, set())) for rule in rules
+    ], out_of_turn
+
+
+def _urgencies(
+    shape: Shape,
+    rules: Sequence[Rule],
+    nodes: Sequence[str],
+    last: Mapping[Key, Last],
+    now: datetime,
+) -> dict[str, tuple[datetime, datetime]]:
+    """Return how stale *nodes* are by the checks of *shape* that could run there."""
+    found = {}
+    for node in nodes:
+        due, _ = _due_here(node, [rule for rule in rules if node in rule.nodes], last, now)
+        ages = [(one.judged_at, one.attempt_at) for one in due if one.rule.shape == shape]
+        if ages:
+            found[node] = min(ages)
+    return found
 
 
 def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
@@ -331,12 +398,14 @@ def _batches(chosen: Sequence[_Candidate], limits: Limits) -> tuple[PlannedBatch
         share = max(1, free // (len(chunks) - index))
         throttle = min(len(chunk), share)
         free -= throttle
+        # Nothing throttles jobs of their own, so there are no more than may run.
+        now = chunk if shape.mode is Mode.ARRAY else chunk[:throttle]
         batches.append(
             PlannedBatch(
                 shape=shape,
                 throttle=throttle,
-                time_limit=max(one.time_limit for one in chunk),
-                visits=tuple(one.plan for one in chunk),
+                time_limit=max(one.time_limit for one in now),
+                visits=tuple(one.plan for one in now),
             )
         )
     return tuple(batches)

@@ -2,10 +2,14 @@
 
 import time
 from collections.abc import Callable, Collection
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+import click
+
 from checks.sweep import Sweeper, collect
+from slurm_hooks.batch import Batch
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.reconcile import OpenBatch, read_open_batches
 
@@ -31,19 +35,25 @@ def wait_for(
     *,
     clock: Callable[[], datetime],
     tell: Callable[[Progress], None],
+    turn: Callable[[], AbstractContextManager[str]],
 ) -> Progress:
     """Return once every check of *batch_ids* has its result, or none can come any more.
 
     Brings results into the history as they come. Slurm not answering for a while is
-    told and waited out.
+    told and waited out. *turn* yields who else does this just now (`service.my_turn`); what
+    they bring in counts as well.
     """
-    opened = [one for one in read_open_batches(sweeper.state) if one.batch.id in batch_ids]
-    total = sum(len(visit.checks) for one in opened for visit in one.batch.visits)
-    ends_at = max((_last_end(one) for one in opened), default=clock())
+    batches = [sweeper.state.read_batch(batch_id) for batch_id in batch_ids]
+    total = sum(len(visit.checks) for batch in batches for visit in batch.visits)
+    ends_at = max((_last_end(batch) for batch in batches), default=clock())
+    problem = ""
     while True:
-        problem = _collect(sweeper, clock())
-        left = [one for one in read_open_batches(sweeper.state) if one.batch.id in batch_ids]
-        missing = sum(_missing(one) for one in left)
+        with turn() as taken_by:
+            if not taken_by:
+                problem = _collect(sweeper, clock())
+        missing = sum(
+            _missing(one) for one in read_open_batches(sweeper.state) if one.batch.id in batch_ids
+        )
         progress = Progress(done=total - missing, total=total, problem=problem)
         tell(progress)
         if not missing or clock() > ends_at:
@@ -67,5 +77,25 @@ def _missing(one: OpenBatch) -> int:
     )
 
 
-def _last_end(one: OpenBatch) -> datetime:
-    return one.batch.start_by + timedelta(seconds=one.batch.time_limit_s) + _LATE
+def _last_end(batch: Batch) -> datetime:
+    return batch.start_by + timedelta(seconds=batch.time_limit_s) + _LATE
+
+
+def say_progress() -> Callable[[Progress], None]:
+    """Return what tells a person each new state once, on stderr."""
+    shown = Progress(done=-1, total=0)
+
+    def tell(progress: Progress) -> None:
+        nonlocal shown
+        if progress != shown:
+            click.echo(_line(progress), err=True)
+        shown = progress
+
+    return tell
+
+
+def _line(progress: Progress) -> str:
+    filled = round(20 * progress.done / max(1, progress.total))
+    bar = "#" * filled + "." * (20 - filled)
+    problem = f"  ({progress.problem})" if progress.problem else ""
+    return f"[{bar}] {progress.done} of {progress.total} checks{problem}"

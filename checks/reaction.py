@@ -18,6 +18,7 @@ SPELLINGS = {
     "commentPrefix": "prefix",
     "addReservation": "reserve",
     "removeReservation": "unreserve",
+    "maxNumberOfJobs": "max_jobs",
 }
 """Keys as ActiveCheck resources spell them, and the names they are read as."""
 

@@ -1,6 +1,7 @@
 """One pass of the scheduler: observe, settle what ended, plan, submit."""
 
 import json
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,7 +16,7 @@ from checks.definition import Timeouts
 from checks.eligible import why_not_free
 from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
 from checks.selector import matching
-from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token
+from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
@@ -84,7 +85,10 @@ def observe(sweeper: Sweeper) -> Observation:
         ConfigError: jobs in our partition would not give way to users' jobs.
     """
     settings, slurm = sweeper.settings, sweeper.slurm
-    check_partition(settings, slurm.partitions(), slurm.config())
+    partitions = slurm.partitions()
+    check_partition(settings, partitions, slurm.config())
+    if any(one.shape.mode is not Mode.ARRAY for one in sweeper.catalogue.active):
+        check_single_partition(settings, partitions)
     return Observation(nodes=slurm.nodes(), queue=slurm.queue(settings.service_user))
 
 
@@ -115,6 +119,35 @@ def check_partition(
         raise ConfigError(
             f"partition {name}: jobs in {others} would wait for checks, because its PriorityTier "
             f"is not higher{remedy}"
+        )
+
+
+def check_single_partition(settings: Settings, partitions: Sequence[Partition]) -> None:
+    """Refuse a partition for jobs of their own that could take nodes from users' jobs.
+
+    Raises:
+        ConfigError: it is missing, or of a higher tier than one of users' partitions.
+    """
+    name = settings.partition_single
+    remedy = (
+        f"; add to slurm.conf: PartitionName={name} Nodes=ALL Hidden=YES PriorityTier=2 "
+        "PreemptMode=REQUEUE, with a higher PriorityTier for users' partitions; "
+        "or give the checks mode: array"
+    )
+    single = next((one for one in partitions if one.name == name), None)
+    if single is None:
+        raise ConfigError(
+            f"{settings.path}: partition_single: Slurm has no partition {name!r}{remedy}"
+        )
+    lower = [
+        one.name
+        for one in partitions
+        if one.priority_tier < single.priority_tier and one.name != settings.partition
+    ]
+    if lower:
+        raise ConfigError(
+            f"partition {name}: checks could preempt jobs in {', '.join(lower)}, because its "
+            f"PriorityTier is higher{remedy}"
         )
 
 
@@ -155,28 +188,36 @@ def plan_now(
         ConfigError: a hostlist in the settings is wrong.
     """
     settings = sweeper.settings
-    unfinished = {one.batch.id: one.unfinished for one in opened}
-    in_flight = sum(min(one.batch.throttle, len(unfinished[one.batch.id])) for one in opened)
     return make_plan(
-        rules=make_rules(sweeper.catalogue, seen.nodes),
+        rules=make_rules(settings, sweeper.catalogue, seen.nodes),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=sweeper.history.last(),
-        in_batch={
-            visit.node: batch_id for batch_id, visits in unfinished.items() for visit in visits
-        },
-        limits=Limits(
-            max_visits=max_visits(settings, len(seen.nodes)),
-            in_flight=in_flight,
-            visit_budget=settings.visit_budget,
-            queue_limit=settings.queue_limit,
-        ),
+        in_batch=in_batch(opened),
+        limits=limits_now(settings, len(seen.nodes), opened),
         now=now,
     )
 
 
-def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
+def in_batch(opened: Sequence[OpenBatch]) -> dict[str, str]:
+    """Return the nodes that *opened* still visits, each with its batch."""
+    return {visit.node: one.batch.id for one in opened for visit in one.unfinished}
+
+
+def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> Limits:
+    """Return how much may be asked for on a cluster of *nodes* nodes, beside *opened*."""
+    return Limits(
+        max_visits=max_visits(settings, nodes),
+        in_flight=sum(min(one.batch.throttle, len(one.unfinished)) for one in opened),
+        under_way=Counter(one.batch.shape for one in opened for _ in one.unfinished),
+        visit_budget=settings.visit_budget,
+        queue_limit=settings.queue_limit,
+    )
+
+
+def make_rules(settings: Settings, catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
+    single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
         Rule(
             name=one.name,
@@ -185,7 +226,7 @@ def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
             time_limit=one.time_limit,
             shape=one.shape,
             depends_on=one.depends_on,
-            nodes=matching(one, nodes),
+            nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
         )
         for one in catalogue.active
     ]
@@ -233,18 +274,19 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
         collected = collect(sweeper, seen.queue, now=clock())
         plan = plan_now(sweeper, seen, read_open_batches(sweeper.state), now=clock())
         for planned in plan.batches:
-            sweeper.state.write_batch(_write_down(sweeper, planned, now=clock()))
+            sweeper.state.write_batch(write_down(sweeper, planned, now=clock()))
     except ClusterDoctorError:
-        _advance(sweeper, seen, now=clock())
+        advance_open(sweeper, seen, now=clock())
         raise
-    advanced = _advance(sweeper, seen, now=clock())
+    advanced = advance_open(sweeper, seen, now=clock())
     _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in seen.free))
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
     return done
 
 
-def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
+def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
+    """Take every open batch on to where Slurm has it, as `submission.advance`."""
     kept = {node.name: why_not_free(node) for node in seen.nodes}
     return advance(
         sweeper.slurm,
@@ -259,7 +301,10 @@ def _advance(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
     )
 
 
-def _write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
+def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
+    """Return *planned* as a batch with an id and a token of its own; writes nothing yet."""
+    settings = sweeper.settings
+    together = planned.shape.mode is Mode.ARRAY
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
     settings = sweeper.settings
     timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
@@ -270,7 +315,7 @@ def _write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Ba
         token=new_token(),
         cluster=settings.cluster,
         created_at=now,
-        partition=settings.partition,
+        partition=settings.partition if together else settings.partition_single,
         shape=planned.shape,
         time_limit_s=planned.time_limit.total_seconds(),
         start_by=now + queue_limit,

@@ -5,6 +5,7 @@ import os
 import re
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from enum import StrEnum
 
 from slurm_hooks.decode import DecodeError, T, decode, encode
 from slurm_hooks.errors import RecordError
@@ -19,15 +20,29 @@ _ID = re.compile(r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}")
 _COMMENT = "cluster-doctor:"
 
 
+class Mode(StrEnum):
+    """How the visits of a batch are submitted."""
+
+    ARRAY = "array"
+    """One array, a task for each node."""
+    JOBS = "jobs"
+    """A job for each node."""
+    JOB = "job"
+    """One job, to one node."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shape:
-    """The resources a visit asks Slurm for; a batch has one."""
+    """What a visit asks Slurm for, and how; a batch has one."""
 
     cpus: int = 1
     mem_mb: int = 0
     """0 asks for the partition's default."""
     gpus: int = 0
     exclusive: bool = False
+    mode: Mode = Mode.ARRAY
+    max_jobs: int = 0
+    """No more visits of this shape at once; 0 is no limit of its own."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -67,6 +82,8 @@ class Batch:
     """A task still pending then is given up."""
     throttle: int
     """How many tasks may run at once."""
+    patient: bool = False
+    """Whether its tasks wait for nodes that have users' jobs, as somebody asked for."""
     programs: tuple[Program, ...]
     visits: tuple[Visit, ...]
     pending_limit_s: float = 300.0
@@ -94,7 +111,23 @@ class Submission:
     """Written beside a batch once Slurm took it."""
 
     job_id: int
+    """The array's; the first, where each visit is a job of its own."""
+    other_job_ids: tuple[int, ...] = ()
     submitted_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Cancellation:
+    """Written beside a batch when somebody wants one of its visits gone."""
+
+    task: int
+    by: str
+    at: datetime
+
+    @property
+    def file_name(self) -> str:
+        """Its name beside the batch."""
+        return f"cancelled.{self.task}.json"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -160,6 +193,16 @@ def dump_submission(submission: Submission) -> bytes:
 def load_submission(data: bytes) -> Submission:
     """Return the submission that *data* holds, or raise RecordError."""
     return _load(Submission, data)
+
+
+def dump_cancellation(cancellation: Cancellation) -> bytes:
+    """Return *cancellation* as JSON."""
+    return json.dumps(encode(cancellation)).encode() + b"\n"
+
+
+def load_cancellation(data: bytes) -> Cancellation:
+    """Return the cancellation that *data* holds, or raise RecordError."""
+    return _load(Cancellation, data)
 
 
 def dump_word(word: ControllerWord) -> bytes:

@@ -46,7 +46,7 @@ class Note:
 
     owner: Process
     since: datetime
-    renewed_at: datetime
+    written_at: datetime
     released: bool = False
 
 
@@ -84,7 +84,7 @@ def why_not(
         return None if locked else "it has just begun or ended"
     owner = note.owner
     here = owner.boot == me.boot
-    stale = abs(now - note.renewed_at) >= stale_after
+    stale = abs(now - note.written_at) >= stale_after
     if note.released:
         free = locked or stale
     elif here:
@@ -109,27 +109,10 @@ class Turn:
         self._number = number
         self._note = note
 
-    def renew(self, now: datetime, *, every: timedelta) -> None:
-        """Say that we still live, once *every* has passed; for work that takes long.
-
-        Raises:
-            StateError: somebody else took the turn meanwhile, since we were silent for
-                too long; or the note cannot be written.
-        """
-        if self._note is None or timedelta(0) <= now - self._note.renewed_at < every:
-            return
-        if _highest(self._directory) != self._number:
-            raise StateError(
-                f"{self._directory}: another sweep took over while this one was silent; "
-                "it completes what is left"
-            )
-        self._note = replace(self._note, renewed_at=now)
-        _write(self._directory, self._number, self._note, new=False)
-
     def release(self, now: datetime) -> None:
         """Give the turn back; where that cannot be written, the lock's end says it."""
         if self._note is not None:
-            note = replace(self._note, renewed_at=now, released=True)
+            note = replace(self._note, written_at=now, released=True)
             with contextlib.suppress(StateError):
                 _write(self._directory, self._number, note, new=False)
             self._note = None
@@ -171,7 +154,7 @@ def _take(
     taken_by = why_not(note, me, locked=locked, alive=alive, now=now, stale_after=stale_after)
     if taken_by is not None:
         return Turn(directory, number, None, taken_by)
-    ours = Note(owner=me, since=now, renewed_at=now)
+    ours = Note(owner=me, since=now, written_at=now)
     number += 1
     if not _write(directory, number, ours, new=True) or _highest(directory) != number:
         return Turn(directory, number, None, "it was a moment faster")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from slurm_hooks.batch import Batch, ControllerWord, Submission, Visit
+from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission, Visit
 from slurm_hooks.errors import RecordError, SlurmError
 from slurm_hooks.files import read_regular
 from slurm_hooks.record import MAX_BYTES, Evidence, Record, loads
@@ -34,6 +34,7 @@ class OpenBatch:
     told: Mapping[int, Mapping[str, Sequence[Record]]]
     """By task and check: the runner's records with an outcome that are in the spool, after the
     one of the same name that is in the history already."""
+    cancelled: Mapping[int, Cancellation]
 
     @property
     def unfinished(self) -> list[Visit]:
@@ -82,6 +83,7 @@ def read_open_batches(state: State) -> list[OpenBatch]:
             },
             words=words.get(batch_id, {}),
             told=_told(state, spooled[batch_id]),
+            cancelled=state.read_cancellations(batch_id),
         )
         for batch_id, batch in batches.items()
     ]
@@ -219,6 +221,7 @@ def _settle_visits(
             task=_latest(incarnations),
             incarnations=incarnations,
             submitted_at=one.submission.submitted_at if one.submission else None,
+            cancelled_by=one.cancelled[visit.task].by if visit.task in one.cancelled else "",
         )
         for record in settle(one.batch, visit, evidence, now=now, grace=grace):
             written += state.write_record(record)

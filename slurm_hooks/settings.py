@@ -27,6 +27,7 @@ class _File:
     local_dir: str = "/var/lib/cluster-doctor"
     definitions: tuple[str, ...] = ("/etc/cluster-doctor/checks",)
     partition: str = "background"
+    partition_single: str = "hidden"
     node_python: str = "/opt/cluster-doctor/bin/python"
     slurm_bin: str = "/usr/bin"
     slurm_conf: str = ""
@@ -61,6 +62,8 @@ class Settings:
     """On each node's own disk: scratch directories and what could not be written elsewhere."""
     definitions: tuple[Path, ...]
     partition: str
+    partition_single: str
+    """Where visits go that are jobs of their own."""
     node_python: Path
     slurm_bin: Path
     slurm_conf: Path | None
@@ -147,6 +150,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         local_dir=_absolute(path, "local_dir", raw.local_dir),
         definitions=tuple(_absolute(path, "definitions", item) for item in raw.definitions),
         partition=_name(path, "partition", raw.partition),
+        partition_single=_name(path, "partition_single", raw.partition_single),
         node_python=_absolute(path, "node_python", raw.node_python),
         slurm_bin=_absolute(path, "slurm_bin", raw.slurm_bin),
         slurm_conf=_absolute(path, "slurm_conf", raw.slurm_conf) if raw.slurm_conf else None,

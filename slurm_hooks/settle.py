@@ -29,6 +29,8 @@ class VisitEvidence:
     """All that squeue and sacct say of it: a job id, or a task, may have been there twice."""
     submitted_at: datetime | None
     """None where nothing says that Slurm ever took the batch."""
+    cancelled_by: str = ""
+    """Who asked for its end; empty where nobody did."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -186,7 +188,9 @@ def _end(evidence: VisitEvidence, *, now: datetime, batch: Batch) -> _End | None
     if task is not None:
         return _end_by_state(task, evidence, batch) if task.ended else None
     if evidence.word is not None:
-        return _end_by_word(evidence.word, evidence)
+        return _end_by_word(evidence.word, evidence, batch)
+    if evidence.cancelled_by:
+        return _cancelled(evidence, batch)
     if evidence.interrupted or evidence.finished:
         return _End(
             outcome=Outcome.CANCELLED, detail="the visit was stopped; Slurm does not know why"
@@ -201,24 +205,33 @@ def _end_by_state(task: Task, evidence: VisitEvidence, batch: Batch) -> _End:
     if task.state in _BY_STATE:
         return _BY_STATE[task.state]
     if task.state in {"CANCELLED", "REVOKED"}:
-        began = _began(evidence)
-        outcome = Outcome.CANCELLED if began else Outcome.NOT_STARTED
-        who = f" ({task.reason})" if task.reason.startswith("CANCELLED by") else ""
-        if task.ended_at is not None and task.ended_at >= batch.end_by:
-            who = f": its batch was over {format_duration(batch.end_by - batch.created_at)} old"
-        when = "while it ran" if began else "before it started"
-        return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")
+        return _cancelled(evidence, batch)
     if task.state == "COMPLETED":
         return _End(outcome=Outcome.ERROR, detail="the visit ended without leaving a record")
     code = f", exit {task.exit_code}" if task.exit_code else ""
     return _End(outcome=Outcome.ERROR, detail=f"the runner died (Slurm: {task.state}{code})")
 
 
-def _end_by_word(word: ControllerWord, evidence: VisitEvidence) -> _End:
+def _cancelled(evidence: VisitEvidence, batch: Batch) -> _End:
+    """Return the end of a visit that was cancelled: by age, with us, or past us with scancel."""
+    began, task = _began(evidence), evidence.task
+    outcome = Outcome.CANCELLED if began else Outcome.NOT_STARTED
+    who = f" ({task.reason})" if task and task.reason.startswith("CANCELLED by") else ""
+    if evidence.cancelled_by:
+        who = f" (cancelled by {evidence.cancelled_by})"
+    elif task and task.ended_at is not None and task.ended_at >= batch.end_by:
+        who = f": its batch was over {format_duration(batch.end_by - batch.created_at)} old"
+    when = "while it ran" if began else "before it started"
+    return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")
+
+
+def _end_by_word(word: ControllerWord, evidence: VisitEvidence, batch: Batch) -> _End:
     if word.exit_status:
         return _End(
             outcome=Outcome.ERROR, detail=f"the runner died (wait status {word.exit_status})"
         )
+    if evidence.cancelled_by:
+        return _cancelled(evidence, batch)
     if evidence.interrupted:
         return _End(
             outcome=Outcome.CANCELLED, detail="the visit was stopped; Slurm no longer knows why"

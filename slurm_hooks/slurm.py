@@ -8,7 +8,7 @@ from math import ceil
 from pathlib import Path
 from typing import Protocol
 
-from slurm_hooks.batch import Batch
+from slurm_hooks.batch import Batch, Visit
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.slurm_text import (
     ACCOUNTING_FIELDS,
@@ -46,8 +46,8 @@ class Slurm(Protocol):
     def accounting(self, user: str, since: datetime) -> list[Task]:
         """Return *user*'s tasks since *since* from slurmdbd, every incarnation of a job id."""
 
-    def submit(self, batch: Batch, script: str) -> int:
-        """Submit *batch* as a held array and return its job id."""
+    def submit(self, batch: Batch, script: str, visit: Visit | None = None) -> int:
+        """Submit *batch* as a held array, or its *visit* alone; return the job id."""
 
     def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
         """Bind each pending task of *job_id* to its node; read the queue back to see which took."""
@@ -71,8 +71,11 @@ class SlurmCommands:
     timeout_s: float = 60.0
 
     def nodes(self) -> list[Node]:
-        """As `Slurm.nodes`; 0.25 s for 10,000 nodes (sinfo -N takes 3 s)."""
-        return parse_nodes(self._run("scontrol", "show", "nodes", "-o"))
+        """As `Slurm.nodes`; 0.25 s for 10,000 nodes (sinfo -N takes 3 s).
+
+        ``--all``: without it an ordinary account is not told that a node is in a hidden partition.
+        """
+        return parse_nodes(self._run("scontrol", "show", "nodes", "-o", "--all"))
 
     def partitions(self) -> list[Partition]:
         """As `Slurm.partitions`."""
@@ -95,13 +98,15 @@ class SlurmCommands:
         arguments = ("-X", "-D", "-n", "-P", "-u", user, "-S", start, "-E", "now")
         return parse_accounting(self._run("sacct", *arguments, "-o", ACCOUNTING_FIELDS))
 
-    def submit(self, batch: Batch, script: str) -> int:
+    def submit(self, batch: Batch, script: str, visit: Visit | None = None) -> int:
         """As `Slurm.submit`; sbatch(1).
 
+        A visit alone is an array of one element: so its number stands in the job's
+        environment, in the queue and in the accounting, as that of any other.
         ``--no-requeue``: a preempted visit ends, and the next sweep decides afresh.
         ``--deadline`` makes Slurm give the task up when it could not start in time.
         """
-        printed = self._run("sbatch", *submit_arguments(batch), stdin=script)
+        printed = self._run("sbatch", *submit_arguments(batch, visit), stdin=script)
         job_id = printed.strip().split(";")[0]
         if not job_id.isdigit():
             raise SlurmError(f"sbatch printed {printed.strip()!r} where a job id was expected")
@@ -176,15 +181,15 @@ class SlurmCommands:
         return environment
 
 
-def submit_arguments(batch: Batch) -> list[str]:
-    """Return sbatch's arguments for *batch*."""
+def submit_arguments(batch: Batch, visit: Visit | None = None) -> list[str]:
+    """Return sbatch's arguments for *batch*, or for its *visit* alone."""
     shape = batch.shape
     minutes = ceil(batch.time_limit_s / 60)
     deadline = datetime.fromtimestamp(batch.start_by.timestamp() + minutes * 60, UTC)
     arguments = [
         "--parsable",
         "--hold",
-        f"--array=0-{len(batch.visits) - 1}%{batch.throttle}",
+        *_tasks(batch, visit),
         f"--job-name={batch.comment}",
         f"--comment={batch.comment}",
         f"--partition={batch.partition}",
@@ -205,6 +210,12 @@ def submit_arguments(batch: Batch) -> list[str]:
     if shape.exclusive:
         arguments.append("--exclusive")
     return arguments
+
+
+def _tasks(batch: Batch, visit: Visit | None) -> list[str]:
+    if visit is None:
+        return [f"--array=0-{len(batch.visits) - 1}%{batch.throttle}"]
+    return [f"--array={visit.task}", f"--nodelist={visit.node}"]
 
 
 def _unreachable(stderr: str) -> bool:

@@ -9,7 +9,7 @@ from datetime import datetime
 from pathlib import Path
 
 from slurm_hooks import batch as batches
-from slurm_hooks.batch import Batch, ControllerWord, Submission
+from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import read_regular, write_durably
 from slurm_hooks.record import Record, dumps
@@ -26,6 +26,7 @@ class State:
 
         batches/<batch>/batch.json       written before the batch is submitted; holds the token
         batches/<batch>/submitted.json   written once Slurm took it
+        batches/<batch>/cancelled.<task>.json  who wants that visit gone
         batches/<batch>/results/         its records, once they are in the history
         archive/<batch>/                 the same, once every check has its result
         spool/                           records on their way to the history
@@ -115,6 +116,11 @@ class State:
         path = self.batches / batch_id / "submitted.json"
         _write(path, batches.dump_submission(submission))
 
+    def write_cancellation(self, batch_id: str, cancellation: Cancellation) -> bool:
+        """Write down that a visit is to be cancelled; returns False where it was already."""
+        path = self.batches / batch_id / cancellation.file_name
+        return _write(path, batches.dump_cancellation(cancellation), replace=False)
+
     def write_record(self, record: Record) -> bool:
         """Put *record* in the spool; returns False where its file is there already."""
         return _write(self.spool / record.file_name, dumps(record), replace=False)
@@ -160,6 +166,23 @@ class State:
             return None
         except (OSError, RecordError) as error:
             raise StateError(f"{path}: {error}") from error
+
+    def read_cancellations(self, batch_id: str) -> dict[int, Cancellation]:
+        """Return which visits of an open batch are to be cancelled, by task."""
+        found = {}
+        for path in _entries(self.batches / batch_id):
+            if path.name.startswith("cancelled."):
+                try:
+                    one = batches.load_cancellation(read_regular(path, limit=10_000))
+                except (OSError, RecordError) as error:
+                    raise StateError(f"{path}: {error}") from error
+                found[one.task] = one
+        return found
+
+    def results(self, batch_id: str) -> list[Path]:
+        """Return the files of the records of batch *batch_id* that are in the history."""
+        directory = self.batch_directory(batch_id)
+        return _entries(directory / "results") if directory is not None else []
 
     def words(self) -> Iterator[tuple[Path, ControllerWord | str]]:
         """Yield each file in the controller's directory with its word, or why it has none."""

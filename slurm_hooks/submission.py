@@ -4,7 +4,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from slurm_hooks.batch import Batch, Submission, Visit, batch_of_comment
+from slurm_hooks.batch import Batch, Mode, Submission, Visit, batch_of_comment
 from slurm_hooks.duration import format_duration
 from slurm_hooks.reconcile import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
@@ -21,7 +21,7 @@ class Advanced:
     """What `advance` did."""
 
     submitted: Mapping[str, int]
-    """Job ids by batch id."""
+    """Job ids by batch id; the first, where each visit is a job of its own."""
     released: Sequence[int]
     cancelled: Sequence[str]
     """Jobs and array tasks."""
@@ -59,32 +59,56 @@ def advance(
     slurm.cancel([*strays, *expired], only_pending=False)
     submitted = {}
     jobs = {}
+    fresh: list[int] = []
     for one in opened:
-        job_id = _job_id(one, queue)
-        if job_id is None and _worth_submitting(one, now):
-            job_id = slurm.submit(one.batch, script(one.batch.id))
-            submitted[one.batch.id] = job_id
-        if job_id is not None:
-            jobs[job_id] = one.batch
-            if one.submission is None:
-                state.write_submission(one.batch.id, Submission(job_id=job_id, submitted_at=now))
-    live = {job_id: batch for job_id, batch in jobs.items() if str(job_id) not in expired}
-    released, unpinned = _pin_and_release(slurm, live, queue, [*submitted.values()], user=user)
+        new = _submit(slurm, one, queue, script) if _worth_submitting(one, now) else []
+        if new:
+            submitted[one.batch.id] = new[0]
+            fresh.extend(new)
+        job_ids = [*_job_ids(one, queue), *new]
+        jobs.update(dict.fromkeys(job_ids, one))
+        if job_ids and one.submission is None:
+            first, *others = job_ids
+            submission = Submission(job_id=first, other_job_ids=tuple(others), submitted_at=now)
+            state.write_submission(one.batch.id, submission)
+    live = {job_id: one for job_id, one in jobs.items() if str(job_id) not in expired}
+    released, unpinned = _pin_and_release(slurm, live, queue, fresh, user=user)
+    unwanted = _cancel_unwanted(slurm, live, queue)
     waiting = _waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
     given_up = _give_up(slurm, state, waiting, now=now)
     return Advanced(
         submitted=submitted,
         released=released,
-        cancelled=[*strays, *expired, *unpinned, *given_up],
+        cancelled=[*strays, *expired, *unpinned, *unwanted, *given_up],
     )
 
 
-def _job_id(one: OpenBatch, queue: Sequence[Task]) -> int | None:
-    """Return the batch's job: the one written down, or the one that the queue shows."""
+def _job_ids(one: OpenBatch, queue: Sequence[Task]) -> list[int]:
+    """Return the batch's jobs: those written down, or those that the queue shows.
+
+    Of several for one task, or of several arrays, the first counts.
+    """
     if one.submission is not None:
-        return one.submission.job_id
-    found = [task.array_job_id for task in queue if task.comment == one.batch.comment]
-    return min(found) if found else None
+        return [one.submission.job_id, *one.submission.other_job_ids]
+    firsts: dict[int | None, int] = {}
+    for task in queue:
+        if task.comment == one.batch.comment:
+            job_id = task.array_job_id
+            firsts[task.task] = min(job_id, firsts.get(task.task, job_id))
+    found = sorted(set(firsts.values()))
+    return found[:1] if one.batch.shape.mode is Mode.ARRAY else found
+
+
+def _submit(
+    slurm: Slurm, one: OpenBatch, queue: Sequence[Task], script: Callable[[str], str]
+) -> list[int]:
+    """Submit what of the batch the queue does not show; returns the new jobs."""
+    batch = one.batch
+    there = {task.task for task in queue if task.comment == batch.comment}
+    if batch.shape.mode is Mode.ARRAY:
+        return [] if there else [slurm.submit(batch, script(batch.id))]
+    missing = [visit for visit in one.unfinished if visit.task not in there]
+    return [slurm.submit(batch, script(batch.id), visit) for visit in missing]
 
 
 def _worth_submitting(one: OpenBatch, now: datetime) -> bool:
@@ -97,11 +121,11 @@ def _strays(opened: Sequence[OpenBatch], queue: Sequence[Task]) -> list[str]:
     Such are a second submission of one batch, after the first one's answer was
     lost, and jobs of a batch that was given up meanwhile.
     """
-    wanted = {one.batch.id: _job_id(one, queue) for one in opened}
+    wanted = {one.batch.id: _job_ids(one, queue) for one in opened}
     found = set()
     for task in queue:
         batch_id = batch_of_comment(task.comment)
-        if batch_id and not task.ended and wanted.get(batch_id) != task.array_job_id:
+        if batch_id and not task.ended and task.array_job_id not in wanted.get(batch_id, ()):
             found.add(task.array_job_id)
     return [str(job_id) for job_id in sorted(found)]
 
@@ -115,7 +139,7 @@ def _expired(opened: Sequence[OpenBatch], queue: Sequence[Task], now: datetime) 
 
 def _pin_and_release(
     slurm: Slurm,
-    jobs: Mapping[int, Batch],
+    jobs: Mapping[int, OpenBatch],
     queue: Sequence[Task],
     new: Sequence[int],
     *,
@@ -126,7 +150,9 @@ def _pin_and_release(
     if not to_release:
         return [], []
     for job_id in to_release:
-        slurm.pin(job_id, {visit.task: visit.node for visit in jobs[job_id].visits})
+        batch = jobs[job_id].batch
+        if batch.shape.mode is Mode.ARRAY:  # a job of its own is bound as it is submitted
+            slurm.pin(job_id, {visit.task: visit.node for visit in batch.visits})
     unpinned = [
         f"{task.array_job_id}_{task.task}"
         for task in slurm.queue(user)
@@ -137,9 +163,27 @@ def _pin_and_release(
     return to_release, unpinned
 
 
-def _pinned(task: Task, jobs: Mapping[int, Batch]) -> bool:
-    visits = jobs[task.array_job_id].visits
-    return any(task.task == visit.task and task.required_node == visit.node for visit in visits)
+def _pinned(task: Task, jobs: Mapping[int, OpenBatch]) -> bool:
+    """Whether it may start: it is bound to its node, and nobody has cancelled it meanwhile."""
+    one = jobs[task.array_job_id]
+    return task.task not in one.cancelled and any(
+        task.task == visit.task and task.required_node == visit.node for visit in one.batch.visits
+    )
+
+
+def _cancel_unwanted(
+    slurm: Slurm, jobs: Mapping[int, OpenBatch], queue: Sequence[Task]
+) -> list[str]:
+    """Cancel what somebody wants gone, where that did not happen at once."""
+    names = [
+        f"{task.array_job_id}_{task.task}"
+        for task in queue
+        if not task.ended
+        and task.array_job_id in jobs
+        and task.task in jobs[task.array_job_id].cancelled
+    ]
+    slurm.cancel(names, only_pending=False)
+    return names
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,7 +197,7 @@ class _Waiting:
 
 
 def _waiting(
-    jobs: Mapping[int, Batch],
+    jobs: Mapping[int, OpenBatch],
     queue: Sequence[Task],
     *,
     taken: Mapping[str, str],
@@ -164,17 +208,17 @@ def _waiting(
     last_moved = _last_moved(queue)
     found = []
     for task in queue:
-        batch = jobs.get(task.array_job_id)
-        if batch is None or not task.pending or task.held_by_us:
+        one = jobs.get(task.array_job_id)
+        if one is None or not task.pending or task.held_by_us or task.task in one.cancelled:
             continue
-        for visit in batch.visits:
+        for visit in one.batch.visits:
             if visit.task == task.task:
                 since = [last_moved.get(task.array_job_id), idle_since.get(visit.node)]
                 why = why_give_up(
-                    task, batch, taken=taken.get(visit.node), movable_since=since, now=now
+                    task, one.batch, taken=taken.get(visit.node), movable_since=since, now=now
                 )
                 if why is not None:
-                    found.append(_Waiting(task=task, batch=batch, visit=visit, why=why))
+                    found.append(_Waiting(task=task, batch=one.batch, visit=visit, why=why))
     return found
 
 
@@ -188,20 +232,22 @@ def why_give_up(
 ) -> str | None:
     """Return why pending *task* is waited for no longer, or None where it still is.
 
-    *taken* says why its node is not free. While it is, Slurm gets the batch's pending limit
-    to start it, counted from the latest of *movable_since*: before then it could not. A task
-    whose turn in the array has not come (squeue(1), JobArrayTaskLimit) has only the queue
-    limit, which Slurm enforces by the deadline, and this as well.
+    *taken* says why its node is not free; a patient batch waits for it. While it is free,
+    Slurm gets the batch's pending limit to start the task, counted from the latest of
+    *movable_since*: before then it could not. A task whose turn in the array has not come
+    (squeue(1), JobArrayTaskLimit) has only the queue limit, which Slurm enforces by the
+    deadline, and this as well.
     """
-    if taken is not None:
+    if taken is not None and not batch.patient:
         return f"the node was no longer free: {taken}"
     if now >= batch.start_by:
         limit = format_duration(batch.start_by - batch.created_at)
         return f"its turn did not come within its queue time of {limit} ({task.reason})"
     since = max((at for at in (task.submitted_at, *movable_since) if at is not None), default=now)
-    if task.reason == THROTTLED or now - since < timedelta(seconds=batch.pending_limit_s):
+    pending_limit = timedelta(seconds=batch.pending_limit_s)
+    if taken is not None or task.reason == THROTTLED or now - since < pending_limit:
         return None
-    limit = format_duration(timedelta(seconds=batch.pending_limit_s))
+    limit = format_duration(pending_limit)
     return f"Slurm did not start it within {limit}, though its node was free ({task.reason})"
 
 

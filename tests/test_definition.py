@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from checks.definition import CheckDefinition, Nodes, Selector
 from checks.definition_file import DefinitionFile, Suspension, load_definition, parse_definition
 from checks.reaction import Note, Notice, Reactions, Reservation
-from slurm_hooks.batch import Shape
+from slurm_hooks.batch import Mode, Shape
 from slurm_hooks.duration import format_duration, parse_duration
 from slurm_hooks.environment import fill_in
 from slurm_hooks.errors import ConfigError
@@ -54,7 +54,9 @@ def test_every_key_is_read() -> None:
     assert found.max_age == timedelta(hours=36)
     assert found.time_limit == timedelta(seconds=90)
     assert found.retry_after == timedelta(hours=2)
-    assert found.shape == Shape(cpus=4, mem_mb=4096, gpus=8, exclusive=True)
+    assert found.shape == Shape(
+        cpus=4, mem_mb=4096, gpus=8, exclusive=True, mode=Mode.JOBS, max_jobs=4
+    )
     assert found.nodes == Nodes(
         include=Selector(
             hostlist="gpu[001-004,007]",

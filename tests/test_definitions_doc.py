@@ -80,6 +80,8 @@ def test_the_documented_defaults_are_the_defaults() -> None:
             assert written == f"`{format_duration(default)}`", key
         elif isinstance(default, bool | int):
             assert written == f"`{str(default).lower()}`", key
+        elif isinstance(default, str):
+            assert written == f"`{default}`", key
         else:
             assert "`" not in written, key
 

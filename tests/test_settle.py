@@ -1,5 +1,6 @@
 """How a check without a verdict ends, whatever evidence there is."""
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
@@ -118,6 +119,13 @@ def test_nothing_is_said_while_slurm_may_still_run_it(state: str) -> None:
     assert outcomes(evidence(interrupted=STOPPED, word=word(), task=task(state))) == []
 
 
+def test_who_cancelled_it_is_named_even_where_slurm_knows_nothing_more() -> None:
+    found = replace(evidence(), cancelled_by="alice")
+    first = settle(BATCH, VISIT, found, now=NOW, grace=timedelta(0))[0]
+    assert first.outcome is Outcome.NOT_STARTED
+    assert first.detail == "the visit was cancelled before it started (cancelled by alice)"
+
+
 def test_an_exit_code_of_zero_alone_is_an_error() -> None:
     """Slurm shows 0:0 for preempted, cancelled and timed-out jobs too."""
     assert outcomes(evidence(word=word()))[0] is Outcome.ERROR
@@ -158,6 +166,7 @@ def test_a_settled_record_keeps_what_the_runner_knew() -> None:
                        "PREEMPTED", "NODE_FAIL", "DEADLINE", "OUT_OF_MEMORY", "BOOT_FAIL"]),
     node=st.sampled_from(["", "n1"]),
     submitted=st.booleans(),
+    cancelled_by=st.sampled_from(["", "alice"]),
 )  # fmt: skip
 def test_no_evidence_but_a_record_ever_makes_a_judgement(
     finished: frozenset[str],
@@ -166,6 +175,7 @@ def test_no_evidence_but_a_record_ever_makes_a_judgement(
     state: str | None,
     node: str,
     submitted: bool,
+    cancelled_by: str,
 ) -> None:
     found = evidence(
         finished=finished,
@@ -174,6 +184,7 @@ def test_no_evidence_but_a_record_ever_makes_a_judgement(
         task=None if state is None else task(state, node=node),
         submitted=submitted,
     )
+    found = replace(found, cancelled_by=cancelled_by)
     settled = settle(BATCH, VISIT, found, now=NOW, grace=timedelta(0))
     assert all(one.outcome is not None and not one.outcome.judged for one in settled)
     names = [one.check for one in settled]

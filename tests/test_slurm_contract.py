@@ -45,8 +45,8 @@ class Cluster:
             ),
         )
 
-    def submit(self, batch: Batch) -> int:
-        return self.slurm.submit(batch, f"#!/bin/bash\n# {batch.id}\nexec sleep 300\n")
+    def submit(self, batch: Batch, visit: Visit | None = None) -> int:
+        return self.slurm.submit(batch, f"#!/bin/bash\n# {batch.id}\nexec sleep 300\n", visit)
 
     def tasks(self, job_id: int) -> dict[int | None, Task]:
         return {one.task: one for one in self.slurm.queue(USER) if one.array_job_id == job_id}
@@ -112,6 +112,20 @@ def test_many_tasks_are_pinned_each_to_its_own_node_and_pinning_again_changes_no
         assert {task.task: task.required_node for task in tasks.values()} == pins
         assert all(task.held_by_us for task in tasks.values())
     cluster.slurm.cancel([str(job_id)], only_pending=False)
+
+
+def test_a_visit_alone_is_held_bound_to_its_node_and_keeps_its_number(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=3)
+    visit = batch.visits[2]
+    job_id = cluster.submit(batch, visit)
+    task = cluster.tasks(job_id)[2]
+    assert [*cluster.tasks(job_id)] == [2]
+    assert (task.held_by_us, task.required_node, task.comment) == (True, visit.node, batch.comment)
+    cluster.slurm.release([job_id])
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["RUNNING"])
+    assert cluster.tasks(job_id)[2].node == visit.node
+    cluster.slurm.cancel([f"{job_id}_2"], only_pending=False)
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED"])
 
 
 def test_an_unknown_node_leaves_its_task_unpinned_and_the_others_pinned(cluster: Cluster) -> None:

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
-from slurm_hooks.batch import Batch
+from slurm_hooks.batch import Batch, Visit
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.slurm_text import Node, Partition, Task
 
@@ -15,6 +15,7 @@ CONFIG = {
 PARTITIONS = [
     Partition(name="main", priority_tier=100, preempt_mode="OFF"),
     Partition(name="background", priority_tier=1, preempt_mode="REQUEUE"),
+    Partition(name="hidden", priority_tier=50, preempt_mode="REQUEUE"),
 ]
 
 
@@ -59,20 +60,21 @@ class FakeSlurm:
         self._answer()
         return [*self.past, *self.queue(user)]
 
-    def submit(self, batch: Batch, script: str) -> int:
+    def submit(self, batch: Batch, script: str, visit: Visit | None = None) -> int:
         """As `Slurm.submit`."""
         self._answer()
         if batch.id not in script:
             raise SlurmError("the script names no batch")
         job_id, self.next_job_id = self.next_job_id, self.next_job_id + len(batch.visits)
         self.batches[job_id] = batch
-        for visit in batch.visits:
-            self.tasks[job_id, visit.task] = Task(
-                job_id=job_id + visit.task,
+        for number, one in enumerate([visit] if visit is not None else batch.visits):
+            self.tasks[job_id, one.task] = Task(
+                job_id=job_id + number,
                 array_job_id=job_id,
-                task=visit.task,
+                task=one.task,
                 state="PENDING",
                 reason="JobHeldUser",
+                required_node=visit.node if visit is not None else "",
                 submitted_at=self.now,
                 comment=batch.comment,
             )
