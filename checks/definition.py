@@ -18,6 +18,7 @@ from pydantic import (
 from analytics.hostlist import count
 from checks.gres import parse_request
 from checks.reaction import STRICT, Reactions, after_failure, after_success
+from checks.schedule import check_schedule
 from slurm_hooks.batch import Program, Shape
 from slurm_hooks.decode import nearest
 from slurm_hooks.duration import parse_duration
@@ -231,6 +232,8 @@ class CheckDefinition(BaseModel):
     )
     max_age: PositiveDuration
     """A proof older than this is stale."""
+    schedule: Annotated[str, AfterValidator(check_schedule)] | None = None
+    """Times at which it is due besides, as cron(5) writes them."""
     time_limit: PositiveDuration = timedelta(minutes=5)
     retry_after: Duration = timedelta(hours=1)
     """How long an attempt that judged nothing keeps the check from being tried there again."""

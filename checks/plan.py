@@ -6,6 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from analytics.history import Last
 from checks.eligible import Verdict, why_not_free
+from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
@@ -34,6 +35,8 @@ class Rule:
     depends_on: tuple[str, ...]
     nodes: frozenset[str]
     """Those it is for."""
+    scheduled: Scheduled | None = None
+    """Where it is due at certain times besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -174,8 +177,8 @@ def _judge_node(
 
 
 def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
-    """Whether a pair with a history is stale, and not held off after a failed try."""
-    if _is_fresh(rule, last, now):
+    """Whether a pair with a history wants a visit, and is not held off after a failed try."""
+    if not _wants(rule, last, now):
         return False
     return last.attempt not in _HELD_OFF or now >= _held_until(rule, last)
 
@@ -261,14 +264,18 @@ def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
 def _ages(visit: Sequence[_Due], now: datetime) -> str:
     """Say how old each proof is, and which there never were."""
     never = [one.rule.name for one in visit if one.judged_at is _NEVER]
-    old = [
-        f"{one.rule.name} {format_duration(now - one.judged_at)} old"
-        for one in visit
-        if one.judged_at is not _NEVER
-    ]
+    old = [_age(one, now) for one in visit if one.judged_at is not _NEVER]
     if not old:
         return "never judged"
     return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
+
+
+def _age(one: _Due, now: datetime) -> str:
+    text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
+    at = _scheduled(one.rule)
+    if now - one.judged_at > one.rule.max_age or at is None:
+        return text
+    return f"{text} and scheduled {format_duration(now - at)} ago"
 
 
 def _nothing_due(
@@ -276,7 +283,7 @@ def _nothing_due(
 ) -> NodePlan:
     """Explain a node without a due check by what is tried again first, else by what ages first."""
     found = {rule.name: last[node, rule.name] for rule in rules}
-    held = [rule for rule in rules if not _is_fresh(rule, found[rule.name], now)]
+    held = [rule for rule in rules if _wants(rule, found[rule.name], now)]
     if not held:
         until, name = min((_fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
         return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
@@ -285,12 +292,25 @@ def _nothing_due(
     return NodePlan(node=node, verdict=Verdict.WAITING, detail=detail, until=until)
 
 
+def _wants(rule: Rule, last: Last, now: datetime) -> bool:
+    """Whether the proof is stale, or a scheduled time has come since it was made."""
+    if not _is_fresh(rule, last, now):
+        return True
+    at = _scheduled(rule)
+    return at is not None and last.judged_at is not None and last.judged_at < at
+
+
+def _scheduled(rule: Rule) -> datetime | None:
+    return rule.scheduled.last if rule.scheduled else None
+
+
 def _is_fresh(rule: Rule, last: Last, now: datetime) -> bool:
     return last.judged_at is not None and now - last.judged_at <= rule.max_age
 
 
 def _fresh_until(rule: Rule, last: Last) -> datetime:
-    return (last.judged_at or _NEVER) + rule.max_age
+    until = (last.judged_at or _NEVER) + rule.max_age
+    return min(until, rule.scheduled.next) if rule.scheduled else until
 
 
 def _held_until(rule: Rule, last: Last) -> datetime:

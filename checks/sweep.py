@@ -12,6 +12,7 @@ from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
 from checks.eligible import why_not_free
 from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
+from checks.schedule import scheduled
 from checks.selector import matching
 from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
@@ -156,7 +157,7 @@ def plan_now(
     unfinished = {one.batch.id: one.unfinished for one in opened}
     in_flight = sum(min(one.batch.throttle, len(unfinished[one.batch.id])) for one in opened)
     return make_plan(
-        rules=make_rules(sweeper.catalogue, seen.nodes),
+        rules=make_rules(sweeper.catalogue, seen.nodes, now=now),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=sweeper.history.last(),
@@ -173,7 +174,7 @@ def plan_now(
     )
 
 
-def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
+def make_rules(catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
     return [
         Rule(
@@ -184,6 +185,7 @@ def make_rules(catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
             shape=one.shape,
             depends_on=one.depends_on,
             nodes=matching(one, nodes),
+            scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
         )
         for one in catalogue.active
     ]

@@ -53,6 +53,7 @@ def test_every_key_is_read() -> None:
     assert found.command[:2] == ("{python}", "-I")
     assert found.max_age == timedelta(hours=36)
     assert found.time_limit == timedelta(seconds=90)
+    assert found.schedule == "0 3 * * mon-fri"
     assert found.retry_after == timedelta(hours=2)
     assert found.shape == Shape(cpus=4, mem_mb=4096, gpus=8, exclusive=True)
     assert found.nodes == Nodes(
@@ -70,6 +71,13 @@ def test_every_key_is_read() -> None:
     assert found.timeouts.queue == timedelta(minutes=20)
     assert found.metrics["write_bytes_per_s"].warn == 2e9
     assert found.metrics["write_bytes_per_s"].fail == 1e9
+
+
+def test_a_schedule_that_cron_would_not_take_is_refused_where_it_stands() -> None:
+    assert refusal_of(SMALLEST.decode() + 'schedule: "0 25 * * *"\n') == (
+        "x.yaml:5: schedule: '0 25 * * *': its hour is wrong; write minute, hour, day, month and "
+        'weekday, like "0 3 * * *" for daily at 03:00'
+    )
 
 
 def test_every_reaction_is_read() -> None:

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from analytics.history import Last
 from checks.eligible import Verdict
 from checks.plan import Key, Limits, NodePlan, Plan, Rule, make_plan
+from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
@@ -24,6 +25,7 @@ def rule(
     minutes: int = 5,
     shape: Shape | None = None,
     depends_on: tuple[str, ...] = (),
+    scheduled: Scheduled | None = None,
 ) -> Rule:
     return Rule(
         name=name,
@@ -33,11 +35,20 @@ def rule(
         shape=shape or Shape(),
         depends_on=depends_on,
         nodes=frozenset(nodes),
+        scheduled=scheduled,
     )
 
 
 def idle(names: Sequence[str] = NAMES) -> list[Node]:
     return [Node(name=name, state="IDLE") for name in names]
+
+
+def hours(number: float) -> timedelta:
+    return timedelta(hours=number)
+
+
+def at_three(*, ago: timedelta) -> Scheduled:
+    return Scheduled(last=NOW - ago, next=NOW - ago + timedelta(days=1))
 
 
 def judged(hours: float, outcome: Outcome = Outcome.PASS) -> Last:
@@ -100,6 +111,52 @@ def test_a_result_exactly_max_age_old_is_still_fresh() -> None:
     found = plan([rule(nodes=["n000"])], {("n000", "disk"): judged(24)})
     assert of(found, "n000").verdict is Verdict.FRESH
     assert of(found, "n000").until == NOW
+
+
+def test_a_check_never_seen_before_is_due_at_once_on_every_node() -> None:
+    rules = [rule("disk"), rule("new", scheduled=at_three(ago=hours(9)))]
+    last = {(name, "disk"): judged(1) for name in NAMES}
+    found = plan(rules, last)
+    assert {one.verdict for one in found.nodes} == {Verdict.DUE}
+    assert {one.checks for one in found.nodes} == {("new",)}
+
+
+def test_a_scheduled_time_makes_a_fresh_check_due_until_it_is_judged_again() -> None:
+    rules = [rule(nodes=["n000"], scheduled=at_three(ago=hours(9)))]
+    found = of(plan(rules, {("n000", "disk"): judged(10)}), "n000")
+    assert found.verdict is Verdict.DUE
+    assert found.detail == "disk 10h old and scheduled 9h ago"
+    after = of(plan(rules, {("n000", "disk"): judged(9)}), "n000")
+    assert after.verdict is Verdict.FRESH
+    assert after.until == NOW + hours(15)
+
+
+def test_a_proof_ages_out_between_scheduled_times_too() -> None:
+    weekly = Scheduled(last=NOW - timedelta(days=6), next=NOW + timedelta(days=1))
+    found = of(plan([rule(scheduled=weekly)], {("n000", "disk"): judged(25)}), "n000")
+    assert (found.verdict, found.detail) == (Verdict.DUE, "disk 1d1h old")
+
+
+def test_a_scheduled_time_does_not_override_the_wait_after_a_failed_try() -> None:
+    at = NOW - timedelta(minutes=10)
+    last = Last(
+        judged=Outcome.PASS,
+        judged_at=NOW - hours(10),
+        attempt=Outcome.ERROR,
+        attempt_at=at,
+    )
+    found = of(plan([rule(scheduled=at_three(ago=hours(9)))], {("n000", "disk"): last}), "n000")
+    assert found.verdict is Verdict.WAITING
+    assert found.until == at + hours(1)
+
+
+def test_a_proof_older_than_a_scheduled_time_still_serves_what_depends_on_it() -> None:
+    rules = [
+        rule("mount", shape=Shape(gpus=8), scheduled=at_three(ago=hours(9))),
+        rule("io", depends_on=("mount",)),
+    ]
+    last = {("n000", "mount"): judged(10)}
+    assert of(plan(rules, last), "n000").checks == ("io",)
 
 
 def test_a_try_that_judged_nothing_is_not_repeated_at_once() -> None:
