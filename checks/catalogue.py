@@ -37,6 +37,16 @@ class Catalogue:
         }
         return tuple(running[name] for name in order(running.values()))
 
+    def without(self, names: Collection[str]) -> "Catalogue":
+        """Return the same checks, those in *names* suspended as if their files said so."""
+        off = {"suspend": True}
+        return replace(
+            self,
+            definitions=tuple(
+                one.model_copy(update=off) if one.name in names else one for one in self.definitions
+            ),
+        )
+
     def get(self, name: str) -> CheckDefinition:
         """Return the check called *name*.
 

@@ -43,7 +43,7 @@ def sweeper(settings: Settings) -> Sweeper:
         settings=settings,
         slurm=SlurmCommands(bin_dir=settings.slurm_bin, conf=settings.slurm_conf),
         state=state,
-        catalogue=catalogue(settings),
+        catalogue=catalogue(settings).without(state.suspended()),
         history=KeptHistory(state, store, cluster=settings.cluster),
         ingest=move_spool,
         script=script,

@@ -76,6 +76,15 @@ def test_what_does_not_exist_cannot_be_suspended(tmp_path: Path) -> None:
     ]
 
 
+def test_a_check_suspended_by_command_is_as_one_suspended_in_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "disk")
+    write(tmp_path, "io", "depends_on: [disk]\n")
+    found = load(tmp_path).without({"disk", "gone"})
+    assert found.get("disk").suspend
+    assert [(one.name, one.depends_on) for one in found.active] == [("io", ())]
+    assert found.programs(["io"])[0].depends_on == ()
+
+
 def test_nothing_waits_for_a_suspended_check(tmp_path: Path) -> None:
     write(tmp_path, "disk", "suspend: true\n")
     write(tmp_path, "cpu", "depends_on: [disk, memory]\n")
