@@ -240,6 +240,8 @@ class CheckDefinition(BaseModel):
     resources: Resources = Resources()
     nodes: Nodes = Nodes()
     depends_on: tuple[CheckName, ...] = ()
+    depends_on_everywhere: tuple[CheckName, ...] = ()
+    """Checks that must have passed on all their nodes before this one runs anywhere."""
     suspend: bool = False
     timeouts: Timeouts = Timeouts()
     metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}

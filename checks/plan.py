@@ -35,6 +35,7 @@ class Rule:
     depends_on: tuple[str, ...]
     nodes: frozenset[str]
     """Those it is for."""
+    depends_on_everywhere: tuple[str, ...] = ()
     scheduled: Scheduled | None = None
     """Where it is due at certain times besides."""
 
@@ -93,6 +94,17 @@ class _Due:
     rule: Rule
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What every node is judged by."""
+
+    last: Mapping[Key, Last]
+    held_up: Mapping[str, str]
+    """Checks that are due nowhere yet, each with the reason."""
+    limits: Limits
+    now: datetime
+
+
 @dataclass(frozen=True, slots=True)
 class _Candidate:
     """One node that may be visited."""
@@ -124,11 +136,19 @@ def make_plan(
     """
     plans: dict[str, NodePlan] = {}
     candidates = []
+    given = _Given(
+        last=last,
+        held_up=_held_up(
+            rules, [node.name for node in nodes if _counts(node, excluded)], last, now
+        ),
+        limits=limits,
+        now=now,
+    )
     for node in nodes:
         fixed = _fixed(node, excluded, in_batch)
         if fixed is None:
             wanted = [rule for rule in rules if node.name in rule.nodes]
-            found = _judge_node(node.name, wanted, last, limits, now)
+            found = _judge_node(node.name, wanted, given)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             fixed = found.plan if isinstance(found, _Candidate) else found
@@ -152,15 +172,10 @@ def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str])
     return NodePlan(node=node.name, verdict=kept[0], detail=kept[1]) if kept else None
 
 
-def _judge_node(
-    node: str,
-    rules: Sequence[Rule],
-    last: Mapping[Key, Last],
-    limits: Limits,
-    now: datetime,
-) -> NodePlan | _Candidate:
+def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _Candidate:
     if not rules:
         return NodePlan(node=node, verdict=Verdict.EXCLUDED, detail="no check is for this node")
+    last, now = given.last, given.now
     due = []
     for rule in rules:
         found = last.get((node, rule.name))
@@ -168,9 +183,9 @@ def _judge_node(
             due.append(_Due(_NEVER, _NEVER, rule))
         elif _is_due(rule, found, now):
             due.append(_Due(found.judged_at or _NEVER, found.attempt_at or _NEVER, rule))
-    due, blocked = _without_blocked(node, due, rules, last, now)
+    due, blocked = _without_blocked(node, due, rules, given)
     if due:
-        return _candidate(node, due, limits, now)
+        return _candidate(node, due, given.limits, now)
     if blocked:
         return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
     return _nothing_due(node, rules, last, now)
@@ -183,18 +198,53 @@ def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
     return last.attempt not in _HELD_OFF or now >= _held_until(rule, last)
 
 
-def _without_blocked(
-    node: str,
-    due: list[_Due],
-    rules: Sequence[Rule],
-    last: Mapping[Key, Last],
-    now: datetime,
-) -> tuple[list[_Due], list[str]]:
-    """Drop what waits for a dependency that is neither fresh and passed nor in this visit.
+def _held_up(
+    rules: Sequence[Rule], nodes: Sequence[str], last: Mapping[Key, Last], now: datetime
+) -> dict[str, str]:
+    """Return the checks that are due nowhere yet, each with what has to pass on *nodes* first."""
+    by_name = {rule.name: rule for rule in rules}
+    waiting = [rule for rule in rules if rule.depends_on_everywhere]
+    needed = {name for rule in waiting for name in rule.depends_on_everywhere if name in by_name}
+    missing = {
+        name: [
+            node
+            for node in nodes
+            if node in by_name[name].nodes
+            and not _passed(by_name[name], last.get((node, name)), now)
+        ]
+        for name in needed
+    }
+    found = {}
+    for rule in waiting:
+        open_ = [name for name in rule.depends_on_everywhere if missing.get(name)]
+        if open_:
+            said = " and ".join(f"{name} to pass on {_some(missing[name])}" for name in open_)
+            found[rule.name] = f"{rule.name} waits for {said}"
+    return found
 
-    A dependency that is not for this node is not waited for.
+
+def _counts(node: Node, excluded: Mapping[str, str]) -> bool:
+    """Whether what must pass everywhere must pass on *node* too: somebody can prove it now."""
+    kept = why_not_free(node)
+    gone = kept is not None and kept[0] in {Verdict.DRAINED, Verdict.UNAVAILABLE}
+    return not gone and node.name not in excluded
+
+
+def _some(nodes: Sequence[str]) -> str:
+    shown = ", ".join(sorted(nodes)[:3]) + (", ..." if len(nodes) > 3 else "")
+    return f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} ({shown})"
+
+
+def _without_blocked(
+    node: str, due: list[_Due], rules: Sequence[Rule], given: _Given
+) -> tuple[list[_Due], list[str]]:
+    """Drop what is held up everywhere, or waits for a dependency on this node.
+
+    That is one which is neither fresh and passed here nor in this visit. A dependency that
+    is not for this node is not waited for.
     """
-    if not any(one.rule.depends_on for one in due):
+    held_up = given.held_up
+    if not any(one.rule.depends_on or one.rule.name in held_up for one in due):
         return due, []
     by_name = {rule.name: rule for rule in rules}
     kept: dict[str, _Due] = {}
@@ -204,10 +254,12 @@ def _without_blocked(
             name
             for name in one.rule.depends_on
             if name in by_name
-            and not _passed(by_name[name], last.get((node, name)), now)
+            and not _passed(by_name[name], given.last.get((node, name)), given.now)
             and not (name in kept and kept[name].rule.shape == one.rule.shape)
         ]
-        if missing:
+        if one.rule.name in held_up:
+            blocked.append(held_up[one.rule.name])
+        elif missing:
             blocked.append(f"{one.rule.name} waits for {', '.join(missing)} to pass here")
         else:
             kept[one.rule.name] = one

@@ -184,6 +184,7 @@ def make_rules(catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime) ->
             time_limit=one.time_limit,
             shape=one.shape,
             depends_on=one.depends_on,
+            depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes),
             scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
         )

@@ -85,6 +85,20 @@ def test_a_check_suspended_by_command_is_as_one_suspended_in_its_file(tmp_path: 
     assert found.programs(["io"])[0].depends_on == ()
 
 
+def test_what_a_check_waits_for_everywhere_must_exist_and_go_round_in_no_circle(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "disk")
+    write(tmp_path, "mpi", "depends_on_everywhere: [dusk]\n")
+    reason = "there is no check 'dusk' (did you mean 'disk'?)"
+    assert refusal_of(tmp_path) == [f"{tmp_path}/mpi.yaml:5: depends_on_everywhere: {reason}"]
+    write(tmp_path, "disk", "depends_on: [mpi]\n")
+    write(tmp_path, "mpi", "depends_on_everywhere: [disk]\n")
+    assert "goes round in a circle" in refusal_of(tmp_path)[0]
+    write(tmp_path, "disk", "suspend: true\n")
+    assert load(tmp_path).active[0].depends_on_everywhere == ()
+
+
 def test_nothing_waits_for_a_suspended_check(tmp_path: Path) -> None:
     write(tmp_path, "disk", "suspend: true\n")
     write(tmp_path, "cpu", "depends_on: [disk, memory]\n")

@@ -66,6 +66,7 @@ def test_every_key_is_read() -> None:
         exclude=Selector(hostlist="gpu003"),
     )
     assert found.depends_on == ("storage", "memory")
+    assert found.depends_on_everywhere == ("cpu",)
     assert not found.suspend
     assert found.timeouts.pending == timedelta(minutes=3)
     assert found.timeouts.queue == timedelta(minutes=20)

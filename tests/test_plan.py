@@ -1,6 +1,7 @@
 """What a sweep decides to visit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
@@ -25,6 +26,7 @@ def rule(
     minutes: int = 5,
     shape: Shape | None = None,
     depends_on: tuple[str, ...] = (),
+    everywhere: tuple[str, ...] = (),
     scheduled: Scheduled | None = None,
 ) -> Rule:
     return Rule(
@@ -35,6 +37,7 @@ def rule(
         shape=shape or Shape(),
         depends_on=depends_on,
         nodes=frozenset(nodes),
+        depends_on_everywhere=everywhere,
         scheduled=scheduled,
     )
 
@@ -257,6 +260,72 @@ def test_a_dependency_for_other_nodes_holds_nothing_up() -> None:
     rules = [rule("gpu", nodes=["n001"]), rule("io", depends_on=("gpu",))]
     assert of(plan(rules), "n000").checks == ("io",)
     assert of(plan(rules), "n001").checks == ("gpu", "io")
+
+
+def test_a_check_runs_nowhere_before_its_dependency_passed_everywhere() -> None:
+    rules = [rule("mount"), rule("mpi", everywhere=("mount",))]
+    last = {(name, "mount"): judged(1) for name in NAMES[:2]} | {
+        ("n002", "mount"): judged(1, Outcome.FAIL)
+    }
+    found = plan(rules, last)
+    waits = "mpi waits for mount to pass on 4 nodes (n002, n003, n004, ...)"
+    assert (of(found, "n000").verdict, of(found, "n000").detail) == (Verdict.WAITING, waits)
+    assert of(found, "n003").checks == ("mount",)
+    proven = plan(rules, {(name, "mount"): judged(1) for name in NAMES})
+    assert {one.checks for one in proven.nodes} == {("mpi",)}
+
+
+def test_what_depends_on_a_check_that_is_held_up_everywhere_waits_too() -> None:
+    rules = [
+        rule("mount", nodes=["n001"]),
+        rule("mpi", nodes=["n000"], everywhere=("mount",)),
+        rule("app", nodes=["n000"], depends_on=("mpi",)),
+    ]
+    assert of(plan(rules), "n000").detail == (
+        "mpi waits for mount to pass on 1 node (n001); app waits for mpi to pass here"
+    )
+
+
+def test_a_dependency_that_is_suspended_or_for_no_node_holds_nothing_up_anywhere() -> None:
+    rules = [rule("mount", nodes=[]), rule("mpi", everywhere=("mount", "suspended"))]
+    assert len(visited(plan(rules))) == len(NAMES)
+
+
+STATES = {
+    "idle": (Node(name="", state="IDLE"), True),
+    "busy": (Node(name="", state="ALLOCATED"), True),
+    "drained": (Node(name="", state="IDLE", flags=frozenset({"DRAIN"})), False),
+    "draining": (Node(name="", state="ALLOCATED", flags=frozenset({"DRAIN"})), False),
+    "down": (Node(name="", state="DOWN"), False),
+    "reserved": (Node(name="", state="IDLE", flags=frozenset({"RESERVED"})), False),
+}
+
+
+@given(
+    passed=st.sets(st.sampled_from(NAMES)),
+    stale=st.sets(st.sampled_from(NAMES)),
+    excluded=st.sets(st.sampled_from(NAMES)),
+    targets=st.sets(st.sampled_from(NAMES)),
+    states=st.lists(st.sampled_from([*STATES]), min_size=6, max_size=6),
+)
+def test_one_node_that_counts_without_a_fresh_pass_holds_the_check_up_and_no_other_does(
+    passed: set[str], stale: set[str], excluded: set[str], targets: set[str], states: list[str]
+) -> None:
+    rules = [rule("mount", nodes=[*targets]), rule("mpi", everywhere=("mount",))]
+    nodes = [
+        replace(STATES[state][0], name=name) for name, state in zip(NAMES, states, strict=True)
+    ]
+    last = {(name, "mount"): judged(25 if name in stale else 1) for name in passed}
+    found = plan(rules, last, nodes=nodes, excluded=dict.fromkeys(excluded, "named"))
+    counting = {
+        name
+        for name, state in zip(NAMES, states, strict=True)
+        if STATES[state][1] and name not in excluded
+    }
+    missing = (counting & targets) - (passed - stale)
+    free = {name for name, state in zip(NAMES, states, strict=True) if state == "idle"} - excluded
+    runs_on = {one.node for one in found.nodes if "mpi" in one.checks}
+    assert runs_on == (set() if missing else free)
 
 
 def test_the_rest_is_over_the_limit() -> None:
