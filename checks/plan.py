@@ -16,8 +16,10 @@ Key = tuple[str, str]
 """(node, check)"""
 
 _NEVER = datetime.min.replace(tzinfo=UTC)
-_HELD_OFF = {Outcome.ERROR, Outcome.TIMEOUT, Outcome.SKIP}
-"""Unjudged for a reason that the next sweep would only meet again."""
+_BROKEN = {Outcome.ERROR, Outcome.TIMEOUT}
+"""Unjudged for a reason that the next sweep would probably meet again."""
+
+_AT_ONCE = timedelta(0)
 
 _OVERHEAD = timedelta(seconds=30)
 """What a visit takes beside its checks: start, records, and killing what they left."""
@@ -36,6 +38,12 @@ class Rule:
     nodes: frozenset[str]
     """Those it is for."""
     depends_on_everywhere: tuple[str, ...] = ()
+    retries: int = 0
+    """How often an error or a timeout in a row is repeated sooner than retry_after."""
+    backoff: timedelta = timedelta(minutes=10)
+    """Before the first repetition; it doubles, up to retry_after."""
+    confirm: tuple[int, int] = (1, 1)
+    """How many of how many of the last judged results must be fails for a fail to count."""
     scheduled: Scheduled | None = None
     """Where it is due at certain times besides."""
 
@@ -92,6 +100,7 @@ class _Due:
     judged_at: datetime
     attempt_at: datetime
     rule: Rule
+    last: Last | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -182,7 +191,8 @@ def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _
         if found is None:
             due.append(_Due(_NEVER, _NEVER, rule))
         elif _is_due(rule, found, now):
-            due.append(_Due(found.judged_at or _NEVER, found.attempt_at or _NEVER, rule))
+            proven_at = _NEVER if _unconfirmed(rule, found) else found.judged_at
+            due.append(_Due(proven_at or _NEVER, found.attempt_at or _NEVER, rule, found))
     due, blocked = _without_blocked(node, due, rules, given)
     if due:
         return _candidate(node, due, given.limits, now)
@@ -195,7 +205,8 @@ def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
     """Whether a pair with a history wants a visit, and is not held off after a failed try."""
     if not _wants(rule, last, now):
         return False
-    return last.attempt not in _HELD_OFF or now >= _held_until(rule, last)
+    pause = _pause(rule, last)
+    return not pause or now >= (last.attempt_at or _NEVER) + pause
 
 
 def _held_up(
@@ -315,19 +326,26 @@ def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
 
 def _ages(visit: Sequence[_Due], now: datetime) -> str:
     """Say how old each proof is, and which there never were."""
-    never = [one.rule.name for one in visit if one.judged_at is _NEVER]
-    old = [_age(one, now) for one in visit if one.judged_at is not _NEVER]
+    never = [one.rule.name for one in visit if one.last is None or one.last.judged is None]
+    old = [_age(one, now, one.last) for one in visit if one.last and one.last.judged]
     if not old:
         return "never judged"
     return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
 
 
-def _age(one: _Due, now: datetime) -> str:
+def _age(one: _Due, now: datetime, last: Last) -> str:
+    if _unconfirmed(one.rule, last):
+        return _doubt(one.rule, last)
     text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
     at = _scheduled(one.rule)
     if now - one.judged_at > one.rule.max_age or at is None:
         return text
     return f"{text} and scheduled {format_duration(now - at)} ago"
+
+
+def _doubt(rule: Rule, last: Last) -> str:
+    fails = _fails(last.failures, rule.confirm)
+    return f"{rule.name} failed {fails} of {rule.confirm[0]} times, to be confirmed"
 
 
 def _nothing_due(
@@ -339,14 +357,22 @@ def _nothing_due(
     if not held:
         until, name = min((_fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
         return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
-    until, name = min((_held_until(rule, found[rule.name]), rule.name) for rule in held)
-    detail = f"{name} ended {found[name].attempt}; tried again"
-    return NodePlan(node=node, verdict=Verdict.WAITING, detail=detail, until=until)
+    rule = min(held, key=lambda one: (_held_until(one, found[one.name]), one.name))
+    seen = found[rule.name]
+    ended = f"{rule.name} ended {seen.attempt}"
+    if seen.attempt is Outcome.FAIL:
+        ended = _doubt(rule, seen)
+    return NodePlan(
+        node=node,
+        verdict=Verdict.WAITING,
+        detail=f"{ended}; tried again",
+        until=_held_until(rule, seen),
+    )
 
 
 def _wants(rule: Rule, last: Last, now: datetime) -> bool:
-    """Whether the proof is stale, or a scheduled time has come since it was made."""
-    if not _is_fresh(rule, last, now):
+    """Whether the proof is stale, or no verdict yet, or scheduled to be made again."""
+    if not _is_fresh(rule, last, now) or _unconfirmed(rule, last):
         return True
     at = _scheduled(rule)
     return at is not None and last.judged_at is not None and last.judged_at < at
@@ -366,7 +392,45 @@ def _fresh_until(rule: Rule, last: Last) -> datetime:
 
 
 def _held_until(rule: Rule, last: Last) -> datetime:
-    return (last.attempt_at or _NEVER) + rule.retry_after
+    return (last.attempt_at or _NEVER) + _pause(rule, last)
+
+
+def _pause(rule: Rule, last: Last) -> timedelta:
+    """Return for how long after its latest attempt a pair that wants a visit is left alone.
+
+    A preempted visit is no fault of the check, so it is always repeated; but where users'
+    jobs take the node again and again, each time after twice as long.
+    """
+    if last.attempt in _BROKEN:
+        tries = max(1, sum(outcome in _BROKEN for outcome in last.unjudged))
+        return _backoff(rule, tries) if tries <= rule.retries else rule.retry_after
+    if last.attempt is Outcome.PREEMPTED:
+        times = last.unjudged.count(Outcome.PREEMPTED)
+        return _backoff(rule, times - 1) if times > 1 else _AT_ONCE
+    if last.attempt is Outcome.SKIP:
+        return rule.retry_after
+    if last.attempt is Outcome.FAIL and _unconfirmed(rule, last):
+        return min(rule.backoff, rule.retry_after)
+    return _AT_ONCE
+
+
+def _backoff(rule: Rule, tries: int) -> timedelta:
+    return min(rule.retry_after, rule.backoff * (1 << (tries - 1)))
+
+
+def confirmed(failures: Sequence[Outcome], confirm: tuple[int, int]) -> bool:
+    """Whether a fail counts: *confirm* is (fails, of), *failures* judged results, latest first."""
+    return _fails(failures, confirm) >= confirm[0]
+
+
+def _fails(failures: Sequence[Outcome], confirm: tuple[int, int]) -> int:
+    return failures[: confirm[1]].count(Outcome.FAIL)
+
+
+def _unconfirmed(rule: Rule, last: Last) -> bool:
+    if rule.confirm[0] == 1 or last.judged is not Outcome.FAIL:
+        return False
+    return not confirmed(last.failures, rule.confirm)
 
 
 def _within_limits(candidates: Sequence[_Candidate], limits: Limits) -> list[_Candidate]:

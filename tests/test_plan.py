@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from analytics.history import Last
 from checks.eligible import Verdict
-from checks.plan import Key, Limits, NodePlan, Plan, Rule, make_plan
+from checks.plan import Key, Limits, NodePlan, Plan, Rule, confirmed, make_plan
 from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.record import Outcome
@@ -28,6 +28,8 @@ def rule(
     depends_on: tuple[str, ...] = (),
     everywhere: tuple[str, ...] = (),
     scheduled: Scheduled | None = None,
+    retries: int = 0,
+    confirm: tuple[int, int] = (1, 1),
 ) -> Rule:
     return Rule(
         name=name,
@@ -38,6 +40,8 @@ def rule(
         depends_on=depends_on,
         nodes=frozenset(nodes),
         depends_on_everywhere=everywhere,
+        retries=retries,
+        confirm=confirm,
         scheduled=scheduled,
     )
 
@@ -73,6 +77,7 @@ def plan(
     in_batch: Mapping[str, str] | None = None,
     max_visits: int = 100,
     in_flight: int = 0,
+    now: datetime = NOW,
 ) -> Plan:
     return make_plan(
         rules=rules,
@@ -86,7 +91,7 @@ def plan(
             visit_budget=timedelta(minutes=20),
             queue_limit=timedelta(minutes=30),
         ),
-        now=NOW,
+        now=now,
     )
 
 
@@ -179,6 +184,74 @@ def test_a_node_is_only_fresh_when_every_check_is() -> None:
 def test_a_visit_that_the_node_did_not_let_happen_is_repeated_at_once() -> None:
     last = {("n000", "disk"): tried(0.1, Outcome.PREEMPTED)}
     assert of(plan([rule()], last), "n000").verdict is Verdict.DUE
+
+
+FIRST_TRIES = [Outcome.ERROR, Outcome.TIMEOUT, Outcome.PREEMPTED]
+
+
+@given(
+    outcomes=st.lists(st.sampled_from(FIRST_TRIES), min_size=1, max_size=8).map(tuple),
+    retries=st.integers(0, 7),
+)
+def test_each_try_in_a_row_is_repeated_after_twice_as_long_up_to_retry_after(
+    outcomes: tuple[Outcome, ...], retries: int
+) -> None:
+    last = Last(None, None, outcomes[0], NOW, unjudged=outcomes)
+    backoff, longest = timedelta(minutes=10), hours(1)
+    if outcomes[0] is Outcome.PREEMPTED:
+        before = outcomes.count(Outcome.PREEMPTED) - 1
+        pause = min(longest, backoff * 2 ** (before - 1)) if before else timedelta()
+    else:
+        tries = len(outcomes) - outcomes.count(Outcome.PREEMPTED)
+        pause = min(longest, backoff * 2 ** (tries - 1)) if tries <= retries else longest
+    rules = [rule(retries=retries)]
+    due = of(plan(rules, {("n000", "disk"): last}, now=NOW + pause), "n000")
+    assert due.verdict is Verdict.DUE
+    if pause:
+        early = NOW + pause - timedelta(seconds=1)
+        waiting = of(plan(rules, {("n000", "disk"): last}, now=early), "n000")
+        assert (waiting.verdict, waiting.until) == (Verdict.WAITING, NOW + pause)
+
+
+def test_a_fail_to_be_confirmed_is_due_again_after_the_backoff_and_before_all_others() -> None:
+    rules = [rule(confirm=(2, 3))]
+    seen = judged(0.1, Outcome.FAIL)._replace(failures=(Outcome.FAIL,))
+    waiting = of(plan(rules, {("n000", "disk"): seen}), "n000")
+    assert (waiting.verdict, waiting.until) == (Verdict.WAITING, NOW + timedelta(minutes=4))
+    assert waiting.detail == "disk failed 1 of 2 times, to be confirmed; tried again"
+    last = {(name, "disk"): judged(99) for name in NAMES}
+    last["n003", "disk"] = judged(1, Outcome.FAIL)._replace(failures=(Outcome.FAIL,))
+    found = plan(rules, last)
+    assert visited(found)[0] == "n003"
+    assert of(found, "n003").detail == "disk failed 1 of 2 times, to be confirmed"
+
+
+def test_a_confirmed_fail_stays_fresh_and_so_does_a_pass_after_one_fail() -> None:
+    failed, passed = Outcome.FAIL, Outcome.PASS
+    last = {
+        ("n000", "disk"): judged(1, failed)._replace(failures=(failed, passed, failed)),
+        ("n001", "disk"): judged(1, passed)._replace(failures=(passed, failed)),
+        ("n002", "disk"): judged(1, failed)._replace(failures=(failed, passed, passed, failed)),
+    }
+    found = plan([rule(confirm=(2, 3))], last)
+    assert of(found, "n000").verdict is Verdict.FRESH
+    assert of(found, "n001").verdict is Verdict.FRESH
+    assert of(found, "n002").verdict is Verdict.DUE
+
+
+@given(
+    failures=st.lists(st.sampled_from([Outcome.PASS, Outcome.WARN, Outcome.FAIL])).map(tuple),
+    fails=st.integers(1, 8),
+    of_=st.integers(1, 8),
+)
+def test_a_fail_is_confirmed_by_so_many_of_the_last_so_many_and_only_fewer_need_less(
+    failures: tuple[Outcome, ...], fails: int, of_: int
+) -> None:
+    window = failures[:of_]
+    assert confirmed(failures, (fails, of_)) == (sum(one == "fail" for one in window) >= fails)
+    if confirmed(failures, (fails, of_)):
+        assert confirmed(failures, (fails, of_ + 1))
+        assert fails == 1 or confirmed(failures, (fails - 1, of_))
 
 
 def test_a_failure_is_a_judgement_and_stays_fresh() -> None:

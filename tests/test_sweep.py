@@ -31,10 +31,10 @@ CHECKS = ("cpu", "storage")
 NODES = ("n0", "n1", "n2", "n3")
 
 
-def definition(name: str) -> CheckDefinition:
+def definition(name: str, **more: object) -> CheckDefinition:
     return CheckDefinition.model_validate(
         {"name": name, "description": name, "command": ("true",), "max_age": "1d",
-         "time_limit": "1m"}
+         "time_limit": "1m", **more}
     )  # fmt: skip
 
 
@@ -120,6 +120,25 @@ def test_a_sweep_proves_every_idle_node_and_the_next_one_has_nothing_to_do(world
     assert world.rows() == PROVEN
     assert [one.verdict for one in second.plan.nodes] == [Verdict.FRESH] * 4
     assert world.state.open_batches() == []
+
+
+def test_a_retry_comes_after_the_backoff_and_the_next_one_only_after_retry_after(
+    world: World,
+) -> None:
+    catalogue = Catalogue(definitions=(definition("cpu", retries={"attempts": 1}),), sources={})
+    world.sweeper = replace(world.sweeper, catalogue=catalogue)
+
+    def verdicts_after(minutes: int) -> set[Verdict]:
+        world.slurm.pass_time(timedelta(minutes=minutes))
+        return {one.verdict for one in world.sweep().plan.nodes}
+
+    assert verdicts_after(0) == {Verdict.DUE}
+    world.run_visits(Outcome.ERROR)
+    assert verdicts_after(9) == {Verdict.WAITING}
+    assert verdicts_after(2) == {Verdict.DUE}
+    world.run_visits(Outcome.ERROR)
+    assert verdicts_after(50) == {Verdict.WAITING}
+    assert verdicts_after(11) == {Verdict.DUE}
 
 
 def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
