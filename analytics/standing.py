@@ -128,7 +128,7 @@ def fold(known: Standing | None, new: Seen) -> Standing | None:
     )
     if after == known:
         return known
-    return after if new.revision == _HIGHEST else None
+    return after if new.revision >= _HIGHEST else None
 
 
 def _failures(known: Standing, new: Brief, *, proof: bool) -> tuple[Brief, ...] | None:

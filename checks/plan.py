@@ -2,50 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from analytics.history import Last
+from checks.due import (
+    NEVER,
+    Key,
+    Rule,
+    doubt,
+    fresh_until,
+    held_until,
+    is_due,
+    passed,
+    scheduled_at,
+    unconfirmed,
+    wants,
+)
 from checks.eligible import Verdict, why_not_free
-from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
 
-Key = tuple[str, str]
-"""(node, check)"""
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-_BROKEN = {Outcome.ERROR, Outcome.TIMEOUT}
-"""Unjudged for a reason that the next sweep would probably meet again."""
-
-_AT_ONCE = timedelta(0)
-
 _OVERHEAD = timedelta(seconds=30)
 """What a visit takes beside its checks: start, records, and killing what they left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """When and where one check is due: what the plan needs of its definition."""
-
-    name: str
-    max_age: timedelta
-    retry_after: timedelta
-    time_limit: timedelta
-    shape: Shape
-    depends_on: tuple[str, ...]
-    nodes: frozenset[str]
-    """Those it is for."""
-    depends_on_everywhere: tuple[str, ...] = ()
-    retries: int = 0
-    """How often an error or a timeout in a row is repeated sooner than retry_after."""
-    backoff: timedelta = timedelta(minutes=10)
-    """Before the first repetition; it doubles, up to retry_after."""
-    confirm: tuple[int, int] = (1, 1)
-    """How many of how many of the last judged results must be fails for a fail to count."""
-    scheduled: Scheduled | None = None
-    """Where it is due at certain times besides."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -145,14 +125,11 @@ def make_plan(
     """
     plans: dict[str, NodePlan] = {}
     candidates = []
-    given = _Given(
-        last=last,
-        held_up=_held_up(
-            rules, [node.name for node in nodes if _counts(node, excluded)], last, now
-        ),
-        limits=limits,
-        now=now,
-    )
+    held_up = {}
+    if any(rule.depends_on_everywhere for rule in rules):
+        counting = [node.name for node in nodes if _counts(node, excluded)]
+        held_up = _held_up(rules, counting, last, now)
+    given = _Given(last=last, held_up=held_up, limits=limits, now=now)
     for node in nodes:
         fixed = _fixed(node, excluded, in_batch)
         if fixed is None:
@@ -189,24 +166,16 @@ def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _
     for rule in rules:
         found = last.get((node, rule.name))
         if found is None:
-            due.append(_Due(_NEVER, _NEVER, rule))
-        elif _is_due(rule, found, now):
-            proven_at = _NEVER if _unconfirmed(rule, found) else found.judged_at
-            due.append(_Due(proven_at or _NEVER, found.attempt_at or _NEVER, rule, found))
+            due.append(_Due(NEVER, NEVER, rule))
+        elif is_due(rule, found, now):
+            proven_at = NEVER if unconfirmed(rule, found) else found.judged_at
+            due.append(_Due(proven_at or NEVER, found.attempt_at or NEVER, rule, found))
     due, blocked = _without_blocked(node, due, rules, given)
     if due:
         return _candidate(node, due, given.limits, now)
     if blocked:
         return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
     return _nothing_due(node, rules, last, now)
-
-
-def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
-    """Whether a pair with a history wants a visit, and is not held off after a failed try."""
-    if not _wants(rule, last, now):
-        return False
-    pause = _pause(rule, last)
-    return not pause or now >= (last.attempt_at or _NEVER) + pause
 
 
 def _held_up(
@@ -221,7 +190,7 @@ def _held_up(
             node
             for node in nodes
             if node in by_name[name].nodes
-            and not _passed(by_name[name], last.get((node, name)), now)
+            and not passed(by_name[name], last.get((node, name)), now)
         ]
         for name in needed
     }
@@ -265,7 +234,7 @@ def _without_blocked(
             name
             for name in one.rule.depends_on
             if name in by_name
-            and not _passed(by_name[name], given.last.get((node, name)), given.now)
+            and not passed(by_name[name], given.last.get((node, name)), given.now)
             and not (name in kept and kept[name].rule.shape == one.rule.shape)
         ]
         if one.rule.name in held_up:
@@ -275,12 +244,6 @@ def _without_blocked(
         else:
             kept[one.rule.name] = one
     return [*kept.values()], blocked
-
-
-def _passed(rule: Rule, last: Last | None, now: datetime) -> bool:
-    if last is None:
-        return False
-    return last.judged in {Outcome.PASS, Outcome.WARN} and _is_fresh(rule, last, now)
 
 
 def _candidate(node: str, due: Sequence[_Due], limits: Limits, now: datetime) -> _Candidate:
@@ -334,18 +297,13 @@ def _ages(visit: Sequence[_Due], now: datetime) -> str:
 
 
 def _age(one: _Due, now: datetime, last: Last) -> str:
-    if _unconfirmed(one.rule, last):
-        return _doubt(one.rule, last)
+    if unconfirmed(one.rule, last):
+        return doubt(one.rule, last)
     text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
-    at = _scheduled(one.rule)
+    at = scheduled_at(one.rule)
     if now - one.judged_at > one.rule.max_age or at is None:
         return text
     return f"{text} and scheduled {format_duration(now - at)} ago"
-
-
-def _doubt(rule: Rule, last: Last) -> str:
-    fails = _fails(last.failures, rule.confirm)
-    return f"{rule.name} failed {fails} of {rule.confirm[0]} times, to be confirmed"
 
 
 def _nothing_due(
@@ -353,84 +311,21 @@ def _nothing_due(
 ) -> NodePlan:
     """Explain a node without a due check by what is tried again first, else by what ages first."""
     found = {rule.name: last[node, rule.name] for rule in rules}
-    held = [rule for rule in rules if _wants(rule, found[rule.name], now)]
+    held = [rule for rule in rules if wants(rule, found[rule.name], now)]
     if not held:
-        until, name = min((_fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
+        until, name = min((fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
         return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
-    rule = min(held, key=lambda one: (_held_until(one, found[one.name]), one.name))
+    rule = min(held, key=lambda one: (held_until(one, found[one.name]), one.name))
     seen = found[rule.name]
     ended = f"{rule.name} ended {seen.attempt}"
     if seen.attempt is Outcome.FAIL:
-        ended = _doubt(rule, seen)
+        ended = doubt(rule, seen)
     return NodePlan(
         node=node,
         verdict=Verdict.WAITING,
         detail=f"{ended}; tried again",
-        until=_held_until(rule, seen),
+        until=held_until(rule, seen),
     )
-
-
-def _wants(rule: Rule, last: Last, now: datetime) -> bool:
-    """Whether the proof is stale, or no verdict yet, or scheduled to be made again."""
-    if not _is_fresh(rule, last, now) or _unconfirmed(rule, last):
-        return True
-    at = _scheduled(rule)
-    return at is not None and last.judged_at is not None and last.judged_at < at
-
-
-def _scheduled(rule: Rule) -> datetime | None:
-    return rule.scheduled.last if rule.scheduled else None
-
-
-def _is_fresh(rule: Rule, last: Last, now: datetime) -> bool:
-    return last.judged_at is not None and now - last.judged_at <= rule.max_age
-
-
-def _fresh_until(rule: Rule, last: Last) -> datetime:
-    until = (last.judged_at or _NEVER) + rule.max_age
-    return min(until, rule.scheduled.next) if rule.scheduled else until
-
-
-def _held_until(rule: Rule, last: Last) -> datetime:
-    return (last.attempt_at or _NEVER) + _pause(rule, last)
-
-
-def _pause(rule: Rule, last: Last) -> timedelta:
-    """Return for how long after its latest attempt a pair that wants a visit is left alone.
-
-    A preempted visit is no fault of the check, so it is always repeated; but where users'
-    jobs take the node again and again, each time after twice as long.
-    """
-    if last.attempt in _BROKEN:
-        tries = max(1, sum(outcome in _BROKEN for outcome in last.unjudged))
-        return _backoff(rule, tries) if tries <= rule.retries else rule.retry_after
-    if last.attempt is Outcome.PREEMPTED:
-        times = last.unjudged.count(Outcome.PREEMPTED)
-        return _backoff(rule, times - 1) if times > 1 else _AT_ONCE
-    if last.attempt is Outcome.SKIP:
-        return rule.retry_after
-    if last.attempt is Outcome.FAIL and _unconfirmed(rule, last):
-        return min(rule.backoff, rule.retry_after)
-    return _AT_ONCE
-
-
-def _backoff(rule: Rule, tries: int) -> timedelta:
-    return min(rule.retry_after, rule.backoff * (1 << (tries - 1)))
-
-
-def confirmed(failures: Sequence[Outcome], confirm: tuple[int, int]) -> bool:
-    """Whether a fail counts: *confirm* is (fails, of), *failures* judged results, latest first."""
-    return _fails(failures, confirm) >= confirm[0]
-
-
-def _fails(failures: Sequence[Outcome], confirm: tuple[int, int]) -> int:
-    return failures[: confirm[1]].count(Outcome.FAIL)
-
-
-def _unconfirmed(rule: Rule, last: Last) -> bool:
-    if rule.confirm[0] == 1 or last.judged is not Outcome.FAIL:
-        return False
-    return not confirmed(last.failures, rule.confirm)
 
 
 def _within_limits(candidates: Sequence[_Candidate], limits: Limits) -> list[_Candidate]:

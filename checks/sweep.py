@@ -10,8 +10,9 @@ from analytics.history import History
 from analytics.hostlist import expand
 from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
+from checks.due import Rule
 from checks.eligible import why_not_free
-from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
+from checks.plan import Limits, Plan, PlannedBatch, make_plan
 from checks.schedule import scheduled
 from checks.selector import matching
 from slurm_hooks.batch import Batch, Visit, new_batch_id, new_token

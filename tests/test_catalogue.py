@@ -159,7 +159,7 @@ def test_the_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "d")
     (tmp_path / "d.yml").write_text((tmp_path / "d.yaml").read_text())
     assert refusal_of(tmp_path) == [
-        f"{tmp_path}/a.yaml:5: retry: unknown key (did you mean 'retry_after'?)",
+        f"{tmp_path}/a.yaml:5: retry: unknown key (did you mean 'retries'?)",
         f"{tmp_path}/b.yaml:4: max_age: 'soon' is not a duration; write it like 30m, 12h or 7d",
         f"{tmp_path}/c.yaml: not a regular file; remove it or write a definition there",
         f"{tmp_path}/d.yml: d.yaml names the same check; remove one",
