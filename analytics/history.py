@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 
-from analytics.snapshot import Key, Row, Snapshot, SnapshotUnusableError, time_of
-from analytics.standing import Seen, Standing
+from analytics.snapshot import Key, Row, Snapshot, SnapshotUnusableError, briefs, time_of
+from analytics.standing import Brief, Seen, Standing, back_to_fail, since
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Outcome
 from slurm_hooks.state import State
@@ -27,6 +27,10 @@ class Last(NamedTuple):
     attempt: Outcome | None
     """The newest result, judged or not."""
     attempt_at: datetime | None
+    unjudged: tuple[Outcome, ...] = ()
+    """The tries since the judged result that ended error, timeout or preempted, latest first."""
+    failures: tuple[Outcome, ...] = ()
+    """The last judged results back to the oldest fail among them; empty where none failed."""
 
 
 class History(Protocol):
@@ -99,7 +103,21 @@ def standings(
     for row in found.iter_rows(named=True):
         attempt = _seen(row, "attempt")
         judged = _seen(row, "judged") if row["judged_result_id"] else None
-        yield (row["node"], row["check_name"]), Standing(judged=judged, attempt=attempt)
+        yield (
+            (row["node"], row["check_name"]),
+            Standing(
+                judged=judged,
+                attempt=attempt,
+                unjudged=since(judged, _briefs(row["newest_unjudged"])),
+                failures=back_to_fail(_briefs(row["newest_judged"])),
+            ),
+        )
+
+
+def _briefs(rows: Iterable[Mapping[str, Any]]) -> Iterator[Brief]:
+    """Yield the results of an array in the view; a tuple's elements have numbers for names."""
+    for row in rows:
+        yield Brief(-row["1"], row["2"], row["3"], row["4"])
 
 
 def _seen(row: Mapping[str, object], part: str) -> Seen:
@@ -124,14 +142,30 @@ def _brief(standing: Standing) -> Last:
         judged_at=time_of(judged.at_ms) if judged else None,
         attempt=Outcome(attempt.outcome),
         attempt_at=time_of(attempt.at_ms),
+        unjudged=_outcomes(standing.unjudged),
+        failures=_outcomes(standing.failures),
     )
 
 
+def _outcomes(several: Iterable[Brief]) -> tuple[Outcome, ...]:
+    return tuple(Outcome(one.outcome) for one in several)
+
+
 def _last(rows: Iterable[Row]) -> Iterator[tuple[tuple[str, str], Last]]:
-    for node, check, judged, judged_at, attempt, attempt_at in rows:
+    for node, check, judged, judged_at, attempt, attempt_at, unjudged, failures in rows:
         proof_at = None if judged_at is None else time_of(judged_at)
         at = proof_at if attempt_at == judged_at or attempt_at is None else time_of(attempt_at)
-        yield (node, check), Last(_OUTCOMES[judged], proof_at, _OUTCOMES[attempt], at)
+        yield (
+            (node, check),
+            Last(
+                _OUTCOMES[judged],
+                proof_at,
+                _OUTCOMES[attempt],
+                at,
+                _outcomes(briefs(unjudged)) if unjudged else (),
+                _outcomes(briefs(failures)) if failures else (),
+            ),
+        )
 
 
 _OUTCOMES: Mapping[str | None, Outcome | None] = {

@@ -1,6 +1,7 @@
 """The status snapshot: every standing in one small SQLite file, so that asking loads no engine."""
 
 import contextlib
+import json
 import os
 import shutil
 import sqlite3
@@ -10,29 +11,34 @@ from pathlib import Path
 from typing import Any
 
 from analytics.result import Result
-from analytics.standing import Seen, Standing, fold, seen
+from analytics.standing import Brief, Seen, Standing, fold, seen
 from slurm_hooks.errors import StoreError
 from slurm_hooks.files import sync_directory
 
-VERSION = 1
+VERSION = 2
 
 Key = tuple[str, str]
 """A node and the name of a check."""
 
-Row = tuple[str, str, str | None, int | None, str | None, int | None]
-"""Node, check, judged outcome and time, the latest attempt's outcome and time."""
+Row = tuple[str, str, str | None, int | None, str | None, int | None, str | None, str | None]
+"""Node, check, judged outcome and time, the latest attempt's, its unjudged tries, its failures."""
 
 Ask = Callable[[Sequence[str]], Iterable[tuple[Key, Standing]]]
 """Returns from the history how everything on these nodes stands."""
 
 _SEEN = ("result_id", "revision", "outcome", "at", "detail", "duration_s", "job_id", "log_path")
 _KINDS = ("TEXT", "INTEGER", "TEXT", "INTEGER", "TEXT", "REAL", "INTEGER", "TEXT")
-_COLUMNS = tuple(f"{part}_{name}" for part in ("judged", "attempt") for name in _SEEN)
+_COLUMNS = (
+    *(f"{part}_{name}" for part in ("judged", "attempt") for name in _SEEN),
+    "unjudged",
+    "failures",
+)
+_TYPES = (*_KINDS, *_KINDS, "TEXT", "TEXT")
 _SCHEMA = f"""
 CREATE TABLE meta (version INTEGER NOT NULL, written_at INTEGER NOT NULL);
 CREATE TABLE status (
     node TEXT NOT NULL, check_name TEXT NOT NULL,
-    {", ".join(f"{name} {kind}" for name, kind in zip(_COLUMNS, _KINDS * 2, strict=True))},
+    {", ".join(f"{name} {kind}" for name, kind in zip(_COLUMNS, _TYPES, strict=True))},
     PRIMARY KEY (node, check_name)
 ) WITHOUT ROWID, STRICT;
 """
@@ -40,7 +46,8 @@ _SELECT = f"SELECT node, check_name, {', '.join(_COLUMNS)} FROM status"  # noqa:
 _UPSERT = f"INSERT OR REPLACE INTO status VALUES (?, ?{', ?' * len(_COLUMNS)})"  # noqa: S608
 _LAST = (
     "SELECT node, check_name, judged_outcome, judged_at,"
-    " coalesce(attempt_outcome, judged_outcome), coalesce(attempt_at, judged_at) FROM status"
+    " coalesce(attempt_outcome, judged_outcome), coalesce(attempt_at, judged_at),"
+    " unjudged, failures FROM status"
 )
 _NOTHING = (None,) * len(_SEEN)
 _SPLIT = 2 + len(_SEEN)
@@ -58,7 +65,8 @@ class SnapshotUnusableError(StoreError):
 class Snapshot:
     """The file at *path*. Times in it are milliseconds since 1970 UTC.
 
-    ``attempt_*`` is NULL where the latest attempt is the judged result itself. It is
+    ``attempt_*`` is NULL where the latest attempt is the judged result itself, and
+    ``unjudged`` and ``failures`` (JSON, see `briefs`) where there are none. It is
     replaced as a whole, so a reader never waits and never sees half of a change; writers
     take turns by the ingest lock.
     """
@@ -151,6 +159,11 @@ class Snapshot:
                 temporary.unlink(missing_ok=True)
 
 
+def briefs(text: str | None) -> tuple[Brief, ...]:
+    """Return what a column of the snapshot keeps of several results."""
+    return tuple(Brief._make(one) for one in json.loads(text)) if text else ()
+
+
 def time_of(at_ms: int) -> datetime:
     """Return a time of the snapshot as a UTC datetime."""
     return datetime.fromtimestamp(at_ms / 1000, UTC)
@@ -211,15 +224,16 @@ def _folded(
 def _standing(values: Sequence[Any]) -> tuple[Key, Standing]:
     """Return a row of the table; what SQLite gives is of the declared types (STRICT)."""
     judged = Seen._make(values[2:_SPLIT]) if values[2] is not None else None
-    attempt = Seen._make(values[_SPLIT:]) if values[_SPLIT] is not None else judged
+    attempt = Seen._make(values[_SPLIT:-2]) if values[_SPLIT] is not None else judged
     if attempt is None:
         raise sqlite3.DatabaseError(f"{values[0]} {values[1]}: neither judged nor attempted")
-    return (values[0], values[1]), Standing(judged, attempt)
+    return (values[0], values[1]), Standing(judged, attempt, briefs(values[-2]), briefs(values[-1]))
 
 
 def _flat(key: Key, standing: Standing) -> tuple[object, ...]:
     attempt = None if standing.attempt == standing.judged else standing.attempt
-    return (*key, *(standing.judged or _NOTHING), *(attempt or _NOTHING))
+    kept = (json.dumps(several) if several else None for several in standing[2:])
+    return (*key, *(standing.judged or _NOTHING), *(attempt or _NOTHING), *kept)
 
 
 def _parts(nodes: Sequence[str]) -> Iterator[Sequence[str]]:

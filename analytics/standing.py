@@ -1,9 +1,16 @@
 """Where a check on a node stands: its latest judged result and its latest attempt; pure."""
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from analytics.result import JUDGED, Result
-from slurm_hooks.record import Evidence
+from slurm_hooks.record import Evidence, Outcome
+
+KEPT = 8
+"""How many results of each kind a standing looks back; sql/status.sql has the same number."""
+
+RETRIED = (Outcome.ERROR.value, Outcome.TIMEOUT.value, Outcome.PREEMPTED.value)
+"""What retries count; sql/status.sql has the same outcomes."""
 
 _RUNNERS = Evidence.RUNNER.revision
 
@@ -28,8 +35,22 @@ class Seen(NamedTuple):
 
     @property
     def order(self) -> tuple[int, str]:
-        """The later of two results has the greater; ties break by result_id."""
-        return self.at_ms, self.result_id
+        """The later of two results has the smaller; ties break by result_id."""
+        return -self.at_ms, self.result_id
+
+
+class Brief(NamedTuple):
+    """A result of which only the outcome matters still, and the id and revision to know it by."""
+
+    at_ms: int
+    result_id: str
+    revision: int
+    outcome: str
+
+    @property
+    def order(self) -> tuple[int, str]:
+        """As `Seen.order`."""
+        return -self.at_ms, self.result_id
 
 
 class Standing(NamedTuple):
@@ -38,6 +59,13 @@ class Standing(NamedTuple):
     judged: Seen | None
     attempt: Seen
     """The newest result of any outcome; the judged one itself unless a later one came."""
+    unjudged: tuple[Brief, ...] = ()
+    """The newest attempts of RETRIED outcomes since the judged one, the latest first."""
+    failures: tuple[Brief, ...] = ()
+    """The newest judged results back to the oldest fail among the last KEPT, the latest first.
+
+    Empty where none failed, so that a healthy fleet's snapshot stays small.
+    """
 
 
 def seen(row: Result) -> Seen:
@@ -54,6 +82,24 @@ def seen(row: Result) -> Seen:
     )
 
 
+def since(judged: Seen | None, attempts: Iterable[Brief]) -> tuple[Brief, ...]:
+    """Return which of *attempts* came after *judged*, the latest KEPT, latest first."""
+    after = [one for one in attempts if judged is None or one.order < judged.order]
+    return tuple(sorted(after, key=_order)[:KEPT])
+
+
+def back_to_fail(judged: Iterable[Brief]) -> tuple[Brief, ...]:
+    """Return the latest KEPT of *judged*, latest first, without what is older than every fail."""
+    newest = sorted(judged, key=_order)[:KEPT]
+    while newest and newest[-1].outcome != Outcome.FAIL.value:
+        newest.pop()
+    return tuple(newest)
+
+
+def _order(one: Brief) -> tuple[int, str]:
+    return one.order
+
+
 def fold(known: Standing | None, new: Seen) -> Standing | None:
     """Return the standing once *new* is counted, or None where only the history can tell.
 
@@ -62,15 +108,39 @@ def fold(known: Standing | None, new: Seen) -> Standing | None:
     a higher one may have come and be hidden behind a later result. A runner's cannot have:
     what overrules it is counted after it, and ingest refuses it from then on.
     """
+    brief = Brief(new.at_ms, new.result_id, new.revision, new.outcome)
+    tried = (brief,) if new.outcome in RETRIED else ()
     if known is None:
-        return Standing(judged=new if new.judged else None, attempt=new)
-    for shown in (known.judged, known.attempt):
+        judged = new if new.judged else None
+        return Standing(judged, new, since(judged, tried), back_to_fail((brief,)))
+    for shown in (known.judged, known.attempt, *known.unjudged, *known.failures):
         if shown and shown.result_id == new.result_id:
             return known if new.revision <= shown.revision else None
-    latest = new.order > known.attempt.order
-    proof = new.judged and (known.judged is None or new.order > known.judged.order)
-    if not (latest or proof):
-        return known
-    if new.revision < _RUNNERS:
+    proof = new.judged and (known.judged is None or new.order < known.judged.order)
+    judged = new if proof else known.judged
+    failures = _failures(known, brief, proof=proof) if new.judged else known.failures
+    if failures is None:
         return None
-    return Standing(judged=new if proof else known.judged, attempt=new if latest else known.attempt)
+    after = Standing(
+        judged=judged,
+        attempt=new if new.order < known.attempt.order else known.attempt,
+        unjudged=since(judged, (*known.unjudged, *tried)),
+        failures=failures,
+    )
+    if after == known:
+        return known
+    return after if new.revision >= _RUNNERS else None
+
+
+def _failures(known: Standing, new: Brief, *, proof: bool) -> tuple[Brief, ...] | None:
+    """Return the failures once the judged result *new* is counted, or None where untold.
+
+    What passed before the oldest fail is not kept, so where in line an older fail stands
+    cannot be told.
+    """
+    kept = known.failures
+    if proof or (kept and new.order < kept[-1].order):
+        return back_to_fail((new, *kept))
+    if new.outcome == Outcome.FAIL.value and len(kept) < KEPT:
+        return None
+    return kept

@@ -31,11 +31,24 @@ class Catalogue:
         found = {one.name: one for one in self.definitions if not one.suspend}
         running = {
             name: one.model_copy(
-                update={"depends_on": tuple(other for other in one.depends_on if other in found)}
+                update={
+                    "depends_on": _among(found, one.depends_on),
+                    "depends_on_everywhere": _among(found, one.depends_on_everywhere),
+                }
             )
             for name, one in found.items()
         }
         return tuple(running[name] for name in order(running.values()))
+
+    def without(self, names: Collection[str]) -> "Catalogue":
+        """Return the same checks, those in *names* suspended as if their files said so."""
+        off = {"suspend": True}
+        return replace(
+            self,
+            definitions=tuple(
+                one.model_copy(update=off) if one.name in names else one for one in self.definitions
+            ),
+        )
 
     def get(self, name: str) -> CheckDefinition:
         """Return the check called *name*.
@@ -147,6 +160,10 @@ def _load_directory(directory: Path, faults: list[str]) -> list[DefinitionFile |
     return [*files.values()]
 
 
+def _among(found: Collection[str], names: Sequence[str]) -> tuple[str, ...]:
+    return tuple(name for name in names if name in found)
+
+
 def _suspended(file: DefinitionFile) -> DefinitionFile:
     return replace(file, definition=file.definition.model_copy(update={"suspend": True}))
 
@@ -155,16 +172,18 @@ def _faults_among(found: Mapping[str, DefinitionFile], visit_budget: timedelta) 
     for name in sorted(found):
         file = found[name]
         definition = file.definition
-        for other in definition.depends_on:
-            if other not in found:
-                remedy = nearest(other, sorted(found))
-                yield file.error("depends_on", f"there is no check {other!r}{remedy}")
+        for key in ("depends_on", "depends_on_everywhere"):
+            for other in getattr(definition, key):
+                if other not in found:
+                    remedy = nearest(other, sorted(found))
+                    yield file.error(key, f"there is no check {other!r}{remedy}")
         if definition.time_limit > visit_budget:
             yield file.error("time_limit", _over_budget(definition.time_limit, visit_budget))
     circle = find_cycle(file.definition for file in found.values())
     if circle:
         reason = f"goes round in a circle: {' -> '.join(circle)}; take one of them out"
-        yield found[circle[0]].error("depends_on", reason)
+        direct = circle[1] in found[circle[0]].definition.depends_on
+        yield found[circle[0]].error("depends_on" if direct else "depends_on_everywhere", reason)
 
 
 def _over_budget(time_limit: timedelta, visit_budget: timedelta) -> str:

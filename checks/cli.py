@@ -1,10 +1,12 @@
 """The commands that plan and start checks: sweep, plan, checks."""
 
+import os
 from collections import Counter
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import click
 
@@ -19,13 +21,15 @@ from checks.definition_file import load_definition
 from checks.eligible import Verdict
 from checks.plan import NodePlan, Plan
 from checks.progress import say_progress, wait_for
-from checks.service import as_service, my_turn
+from checks.service import as_service, asked_by, my_turn
 from checks.sweep import Sweep, Sweeper, observe, plan_now
 from checks.sweep import sweep as sweep_once
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.oneline import one_line
 from slurm_hooks.reconcile import read_open_batches
+from slurm_hooks.suspension import Suspended
 
 _STYLES = {
     Verdict.DUE: Style.WARNING,
@@ -44,6 +48,27 @@ def _style(text: str) -> Style:
     return _STYLES.get(Verdict(text), Style.QUIET) if text in set(Verdict) else Style.PLAIN
 
 
+class _Listed(NamedTuple):
+    """A row of `checks list`."""
+
+    definition: CheckDefinition
+    suspended: Suspended | str | None
+    """By command; text where its file cannot be read."""
+
+
+def _state(one: _Listed) -> str:
+    if one.definition.suspend:
+        return "suspended in its file"
+    if isinstance(one.suspended, Suspended):
+        return f"suspended {_by_whom(one.suspended)}"
+    return f"suspended: {one.suspended}" if one.suspended else "active"
+
+
+def _by_whom(suspended: Suspended) -> str:
+    reason = f": {suspended.reason}" if suspended.reason else ""
+    return f"by {suspended.by} since {local_time(suspended.since)}{reason}"
+
+
 def _why(plan: NodePlan) -> str:
     if plan.until is None:
         return plan.detail
@@ -60,19 +85,27 @@ _NODE_FIELDS: Sequence[Field[NodePlan]] = (
 
 _NODE_USUAL = "node plan checks why"
 
-_CHECK_FIELDS: Sequence[Field[CheckDefinition]] = (
-    Field(name="check", meaning="its name", value=lambda one: one.name),
-    Field(name="max_age", meaning="stale after", value=lambda one: format_duration(one.max_age)),
+_CHECK_FIELDS: Sequence[Field[_Listed]] = (
+    Field(name="check", meaning="its name", value=lambda one: one.definition.name),
     Field(
-        name="limit", meaning="longest run", value=lambda one: format_duration(one.time_limit)
+        name="max_age", meaning="stale after",
+        value=lambda one: format_duration(one.definition.max_age),
     ),
     Field(
-        name="state", meaning="active or suspended",
-        value=lambda one: "suspended" if one.suspend else "active",
+        name="schedule", meaning="when it is due besides",
+        value=lambda one: one.definition.schedule or "",
     ),
-    Field(name="after", meaning="depends on", value=lambda one: ",".join(one.depends_on)),
     Field(
-        name="description", meaning="what it proves", value=lambda one: one.summary, flexible=True
+        name="limit", meaning="longest run",
+        value=lambda one: format_duration(one.definition.time_limit),
+    ),
+    Field(name="state", meaning="active, or who suspended it", value=_state),
+    Field(
+        name="after", meaning="depends on", value=lambda one: ",".join(one.definition.depends_on)
+    ),
+    Field(
+        name="description", meaning="what it proves",
+        value=lambda one: one.definition.summary, flexible=True,
     ),
 )  # fmt: skip
 
@@ -126,7 +159,7 @@ def plan(app: App, *, nodelist: tuple[str, ...], shown: Shown) -> None:
 
 @click.group()
 def checks() -> None:
-    """Show and validate check definitions."""
+    """Show and validate check definitions, and switch checks off and on."""
 
 
 @checks.command("list")
@@ -135,7 +168,9 @@ def checks() -> None:
 def list_(app: App, *, shown: Shown) -> None:
     """List every check."""
     columns = columns_for(_CHECK_FIELDS, _CHECK_USUAL, shown)
-    show_rows(columns, wiring.catalogue(app.settings).definitions, shown)
+    off = app.state.suspended()
+    definitions = wiring.catalogue(app.settings).definitions
+    show_rows(columns, [_Listed(one, off.get(one.name)) for one in definitions], shown)
 
 
 @checks.command()
@@ -148,6 +183,41 @@ def show(app: App, name: str) -> None:
     path = catalogue.sources[name]
     click.echo(f"# {path}")
     click.echo(path.read_text(encoding="utf-8"), nl=False)
+
+
+@checks.command()
+@click.argument("name")
+@click.option("--reason", default="", help="Why; shown by `checks list`.")
+@click.pass_obj
+def suspend(app: App, name: str, reason: str) -> None:
+    """Switch check NAME off from the next sweep on, until `checks resume`.
+
+    Visits under way end as planned. Nothing waits for a suspended check.
+    """
+    as_service(app.settings, f"checks suspend {name}")
+    wiring.catalogue(app.settings).get(name)
+    off = Suspended(by=asked_by(os.environ), since=_now(), reason=one_line(reason))
+    app.state.suspend(name, off)
+    click.echo(f"{name}: suspended {_by_whom(off)}")
+
+
+@checks.command()
+@click.argument("name")
+@click.pass_obj
+def resume(app: App, name: str) -> None:
+    """Switch check NAME on again after `checks suspend`.
+
+    Exits 1 where its own file suspends it.
+    """
+    as_service(app.settings, f"checks resume {name}")
+    found = wiring.catalogue(app.settings)
+    undone = app.state.resume(name)
+    if not undone:
+        found.get(name)
+    if any(one.suspend for one in found.definitions if one.name == name):
+        path = found.sources[name]
+        raise ConfigError(f"{path}: suspend: the file itself suspends {name}; edit or remove it")
+    click.echo(f"{name}: resumed" if undone else f"{name}: it was not suspended")
 
 
 @checks.command()

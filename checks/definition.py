@@ -17,8 +17,10 @@ from pydantic import (
 )
 
 from analytics.hostlist import count
+from analytics.standing import KEPT
 from checks.gres import parse_request
 from checks.reaction import STRICT, Reactions, after_failure, after_success
+from checks.schedule import check_schedule
 from slurm_hooks.batch import Mode, Program, Shape
 from slurm_hooks.decode import nearest
 from slurm_hooks.duration import parse_duration
@@ -30,6 +32,9 @@ MAX_ARGUMENT_BYTES = 100_000
 """Linux takes 128 KiB in one argument (execve(2), MAX_ARG_STRLEN)."""
 
 LONGEST = timedelta(days=3650)
+
+MOST_RETRIES = KEPT - 1
+"""The history's standing counts no further than KEPT attempts."""
 
 Mebibytes = NewType("Mebibytes", int)
 """Slurm's unit of memory."""
@@ -204,6 +209,33 @@ class Timeouts(BaseModel):
     """In all, its turn in a batch included."""
 
 
+class Retries(BaseModel):
+    """How soon an attempt that judged nothing is repeated."""
+
+    model_config = STRICT
+
+    attempts: Annotated[int, Field(ge=0, le=MOST_RETRIES)] = 0
+    """After an error or a timeout; then retry_after counts."""
+    backoff: PositiveDuration = timedelta(minutes=10)
+    """Before the first repetition; twice as long before each further one."""
+
+
+class Confirm(BaseModel):
+    """How many fails make a fail."""
+
+    model_config = STRICT
+
+    fails: Annotated[int, Field(ge=1, le=KEPT)] = 1
+    of: Annotated[int, Field(ge=1, le=KEPT)] = 1
+    """Among so many of the last judged results."""
+
+    @model_validator(mode="after")
+    def _can_be_reached(self) -> "Confirm":
+        if self.fails > self.of:
+            raise ValueError(f"{self.fails} of {self.of} is never reached; write of: {self.fails}")
+        return self
+
+
 class Metric(BaseModel):
     """A number that the check's program reports."""
 
@@ -240,9 +272,13 @@ class CheckDefinition(BaseModel):
     )
     max_age: PositiveDuration
     """A proof older than this is stale."""
+    schedule: Annotated[str, AfterValidator(check_schedule)] | None = None
+    """Times at which it is due besides, as cron(5) writes them."""
     time_limit: PositiveDuration = timedelta(minutes=5)
     retry_after: Duration = timedelta(hours=1)
     """How long an attempt that judged nothing keeps the check from being tried there again."""
+    retries: Retries = Retries()
+    confirm: Confirm = Confirm()
     resources: Resources = Resources()
     mode: Literal["array", "jobs", "job"] = "array"
     """How its visits are submitted."""
@@ -250,6 +286,8 @@ class CheckDefinition(BaseModel):
     """No more of its visits at once, the stalest nodes first; 0 leaves that to the settings."""
     nodes: Nodes = Nodes()
     depends_on: tuple[CheckName, ...] = ()
+    depends_on_everywhere: tuple[CheckName, ...] = ()
+    """Checks that must have passed on all their nodes before this one runs anywhere."""
     suspend: bool = False
     timeouts: Timeouts = Timeouts()
     metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}

@@ -6,8 +6,9 @@ from datetime import datetime
 
 from analytics.history import Last
 from checks.catalogue import Catalogue
+from checks.due import Key, Rule
 from checks.eligible import Verdict, why_not_free
-from checks.plan import Key, NodePlan, Plan, Rule, make_plan
+from checks.plan import NodePlan, Plan, make_plan
 from checks.selector import mismatch
 from checks.sweep import (
     Collected,
@@ -95,7 +96,7 @@ def ask(
     """
     catalogue = chosen_catalogue(sweeper.catalogue, wanted)
     nodes = _nodes(seen, wanted)
-    rules = _rules(sweeper.settings, catalogue, nodes, wanted)
+    rules = _rules(sweeper.settings, catalogue, nodes, wanted, now=now)
     plan = make_plan(
         rules=rules,
         nodes=[_as_if_free(node) for node in nodes] if patient else nodes,
@@ -207,17 +208,29 @@ def _nodes(seen: Observation, wanted: Wanted) -> list[Node]:
 
 
 def _rules(
-    settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted
+    settings: Settings,
+    catalogue: Catalogue,
+    nodes: Sequence[Node],
+    wanted: Wanted,
+    *,
+    now: datetime,
 ) -> list[Rule]:
-    """Return the rules of *catalogue*, each for the nodes where it is asked for or needed."""
+    """Return the rules of *catalogue*, each for the nodes where it is asked for or needed.
+
+    Whoever asks for a check does not want to hear of other nodes that are not yet proven.
+    """
     needs = {one.name: one.depends_on for one in catalogue.active}
     closures: dict[frozenset[str], frozenset[str]] = {}
     for names in wanted.values():
         if names not in closures:
             closures[names] = _with_dependencies(names, needs)
     return [
-        replace(rule, nodes=frozenset(n for n in rule.nodes if rule.name in closures[wanted[n]]))
-        for rule in make_rules(settings, catalogue, nodes)
+        replace(
+            rule,
+            nodes=frozenset(node for node in rule.nodes if rule.name in closures[wanted[node]]),
+            depends_on_everywhere=(),
+        )
+        for rule in make_rules(settings, catalogue, nodes, now=now)
     ]
 
 

@@ -39,4 +39,8 @@ def find_cycle(definitions: Iterable[CheckDefinition]) -> tuple[str, ...]:
 
 def _graph(definitions: Iterable[CheckDefinition]) -> dict[str, list[str]]:
     known = {definition.name: definition for definition in definitions}
-    return {name: sorted(set(known[name].depends_on) & known.keys()) for name in sorted(known)}
+    return {name: sorted(_waits_for(known[name]) & known.keys()) for name in sorted(known)}
+
+
+def _waits_for(definition: CheckDefinition) -> set[str]:
+    return {*definition.depends_on, *definition.depends_on_everywhere}

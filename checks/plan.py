@@ -2,38 +2,30 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 
 from analytics.history import Last
+from checks.due import (
+    NEVER,
+    Key,
+    Rule,
+    doubt,
+    fresh_until,
+    held_until,
+    is_due,
+    passed,
+    scheduled_at,
+    unconfirmed,
+    wants,
+)
 from checks.eligible import Verdict, why_not_free
 from slurm_hooks.batch import MAX_VISITS, Mode, Shape
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
 
-Key = tuple[str, str]
-"""(node, check)"""
-
-_NEVER = datetime.min.replace(tzinfo=UTC)
-_HELD_OFF = {Outcome.ERROR, Outcome.TIMEOUT, Outcome.SKIP}
-"""Unjudged for a reason that the next sweep would only meet again."""
-
 _OVERHEAD = timedelta(seconds=30)
 """What a visit takes beside its checks: start, records, and killing what they left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
-    """When and where one check is due: what the plan needs of its definition."""
-
-    name: str
-    max_age: timedelta
-    retry_after: timedelta
-    time_limit: timedelta
-    shape: Shape
-    depends_on: tuple[str, ...]
-    nodes: frozenset[str]
-    """Those it is for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -96,6 +88,18 @@ class _Due:
     judged_at: datetime
     attempt_at: datetime
     rule: Rule
+    last: Last | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Given:
+    """What every node is judged by."""
+
+    last: Mapping[Key, Last]
+    held_up: Mapping[str, str]
+    """Checks that are due nowhere yet, each with the reason."""
+    limits: Limits
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,14 +133,19 @@ def make_plan(
     """
     plans: dict[str, NodePlan] = {}
     candidates = []
+    held_up = {}
+    if any(rule.depends_on_everywhere for rule in rules):
+        counting = [node.name for node in nodes if _counts(node, excluded)]
+        held_up = _held_up(rules, counting, last, now)
+    given = _Given(last=last, held_up=held_up, limits=limits, now=now)
     known = {node.name: _fixed(node, excluded, in_batch) for node in nodes}
     visitable = [name for name, fixed in known.items() if fixed is None]
-    rules, out_of_turn = _take_turns(rules, visitable, last, limits, now)
+    rules, out_of_turn = _take_turns(rules, visitable, given)
     for node in nodes:
         fixed = known[node.name]
         if fixed is None:
             wanted = [rule for rule in rules if node.name in rule.nodes]
-            found = _judge_node(node.name, wanted, last, limits, now)
+            found = _judge_node(node.name, wanted, given)
             if isinstance(found, _Candidate):
                 candidates.append(found)
             fixed = found.plan if isinstance(found, _Candidate) else found
@@ -163,53 +172,46 @@ def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str])
     return NodePlan(node=node.name, verdict=kept[0], detail=kept[1]) if kept else None
 
 
-def _judge_node(
-    node: str,
-    rules: Sequence[Rule],
-    last: Mapping[Key, Last],
-    limits: Limits,
-    now: datetime,
-) -> NodePlan | _Candidate:
+def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _Candidate:
     if not rules:
         return NodePlan(node=node, verdict=Verdict.EXCLUDED, detail="no check is for this node")
-    due, blocked = _due_here(node, rules, last, now)
+    due, blocked = _due_here(node, rules, given)
     if due:
-        return _candidate(node, due, limits, now)
+        return _candidate(node, due, given.limits, given.now)
     if blocked:
         return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
-    return _nothing_due(node, rules, last, now)
+    return _nothing_due(node, rules, given.last, given.now)
 
 
-def _due_here(
-    node: str, rules: Sequence[Rule], last: Mapping[Key, Last], now: datetime
-) -> tuple[list[_Due], list[str]]:
+def _due_here(node: str, rules: Sequence[Rule], given: _Given) -> tuple[list[_Due], list[str]]:
     """Return what of *rules* is due on *node*, and of what has to wait there: for what."""
+    last, now = given.last, given.now
     due = []
     for rule in rules:
         found = last.get((node, rule.name))
         if found is None:
-            due.append(_Due(_NEVER, _NEVER, rule))
-        elif _is_due(rule, found, now):
-            due.append(_Due(found.judged_at or _NEVER, found.attempt_at or _NEVER, rule))
-    return _without_blocked(node, due, rules, last, now)
+            due.append(_Due(NEVER, NEVER, rule))
+        elif is_due(rule, found, now):
+            proven_at = NEVER if unconfirmed(rule, found) else found.judged_at
+            due.append(_Due(proven_at or NEVER, found.attempt_at or NEVER, rule, found))
+    return _without_blocked(node, due, rules, given)
 
 
 def _take_turns(
     rules: Sequence[Rule],
     nodes: Sequence[str],
-    last: Mapping[Key, Last],
-    limits: Limits,
-    now: datetime,
+    given: _Given,
 ) -> tuple[Sequence[Rule], dict[str, str]]:
     """Take rules whose shape has a limit of its own away from all but the stalest *nodes*.
 
     So the other nodes' other checks do not wait behind them. Also returns why, by node.
     """
+    limits = given.limits
     limited = dict.fromkeys(rule.shape for rule in rules if limits.room(rule.shape) is not None)
     out_of_turn: dict[str, str] = {}
     taken: dict[Shape, set[str]] = {}
     for shape in limited:
-        due = _urgencies(shape, rules, nodes, last, now)
+        due = _urgencies(shape, rules, nodes, given)
         room = limits.room(shape) or 0
         taken[shape] = set(sorted(due, key=lambda node: (due[node], node))[room:])
         names = ", ".join(rule.name for rule in rules if rule.shape == shape)
@@ -227,38 +229,65 @@ def _urgencies(
     shape: Shape,
     rules: Sequence[Rule],
     nodes: Sequence[str],
-    last: Mapping[Key, Last],
-    now: datetime,
+    given: _Given,
 ) -> dict[str, tuple[datetime, datetime]]:
     """Return how stale *nodes* are by the checks of *shape* that could run there."""
     found = {}
     for node in nodes:
-        due, _ = _due_here(node, [rule for rule in rules if node in rule.nodes], last, now)
+        due, _ = _due_here(node, [rule for rule in rules if node in rule.nodes], given)
         ages = [(one.judged_at, one.attempt_at) for one in due if one.rule.shape == shape]
         if ages:
             found[node] = min(ages)
     return found
 
 
-def _is_due(rule: Rule, last: Last, now: datetime) -> bool:
-    """Whether a pair with a history is stale, and not held off after a failed try."""
-    if _is_fresh(rule, last, now):
-        return False
-    return last.attempt not in _HELD_OFF or now >= _held_until(rule, last)
+def _held_up(
+    rules: Sequence[Rule], nodes: Sequence[str], last: Mapping[Key, Last], now: datetime
+) -> dict[str, str]:
+    """Return the checks that are due nowhere yet, each with what has to pass on *nodes* first."""
+    by_name = {rule.name: rule for rule in rules}
+    waiting = [rule for rule in rules if rule.depends_on_everywhere]
+    needed = {name for rule in waiting for name in rule.depends_on_everywhere if name in by_name}
+    missing = {
+        name: [
+            node
+            for node in nodes
+            if node in by_name[name].nodes
+            and not passed(by_name[name], last.get((node, name)), now)
+        ]
+        for name in needed
+    }
+    found = {}
+    for rule in waiting:
+        open_ = [name for name in rule.depends_on_everywhere if missing.get(name)]
+        if open_:
+            said = " and ".join(f"{name} to pass on {_some(missing[name])}" for name in open_)
+            found[rule.name] = f"{rule.name} waits for {said}"
+    return found
+
+
+def _counts(node: Node, excluded: Mapping[str, str]) -> bool:
+    """Whether what must pass everywhere must pass on *node* too: somebody can prove it now."""
+    kept = why_not_free(node)
+    gone = kept is not None and kept[0] in {Verdict.DRAINED, Verdict.UNAVAILABLE}
+    return not gone and node.name not in excluded
+
+
+def _some(nodes: Sequence[str]) -> str:
+    shown = ", ".join(sorted(nodes)[:3]) + (", ..." if len(nodes) > 3 else "")
+    return f"{len(nodes)} {'node' if len(nodes) == 1 else 'nodes'} ({shown})"
 
 
 def _without_blocked(
-    node: str,
-    due: list[_Due],
-    rules: Sequence[Rule],
-    last: Mapping[Key, Last],
-    now: datetime,
+    node: str, due: list[_Due], rules: Sequence[Rule], given: _Given
 ) -> tuple[list[_Due], list[str]]:
-    """Drop what waits for a dependency that is neither fresh and passed nor in this visit.
+    """Drop what is held up everywhere, or waits for a dependency on this node.
 
-    A dependency that is not for this node is not waited for.
+    That is one which is neither fresh and passed here nor in this visit. A dependency that
+    is not for this node is not waited for.
     """
-    if not any(one.rule.depends_on for one in due):
+    held_up = given.held_up
+    if not any(one.rule.depends_on or one.rule.name in held_up for one in due):
         return due, []
     by_name = {rule.name: rule for rule in rules}
     kept: dict[str, _Due] = {}
@@ -268,20 +297,16 @@ def _without_blocked(
             name
             for name in one.rule.depends_on
             if name in by_name
-            and not _passed(by_name[name], last.get((node, name)), now)
+            and not passed(by_name[name], given.last.get((node, name)), given.now)
             and not (name in kept and kept[name].rule.shape == one.rule.shape)
         ]
-        if missing:
+        if one.rule.name in held_up:
+            blocked.append(held_up[one.rule.name])
+        elif missing:
             blocked.append(f"{one.rule.name} waits for {', '.join(missing)} to pass here")
         else:
             kept[one.rule.name] = one
     return [*kept.values()], blocked
-
-
-def _passed(rule: Rule, last: Last | None, now: datetime) -> bool:
-    if last is None:
-        return False
-    return last.judged in {Outcome.PASS, Outcome.WARN} and _is_fresh(rule, last, now)
 
 
 def _candidate(node: str, due: Sequence[_Due], limits: Limits, now: datetime) -> _Candidate:
@@ -327,15 +352,21 @@ def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
 
 def _ages(visit: Sequence[_Due], now: datetime) -> str:
     """Say how old each proof is, and which there never were."""
-    never = [one.rule.name for one in visit if one.judged_at is _NEVER]
-    old = [
-        f"{one.rule.name} {format_duration(now - one.judged_at)} old"
-        for one in visit
-        if one.judged_at is not _NEVER
-    ]
+    never = [one.rule.name for one in visit if one.last is None or one.last.judged is None]
+    old = [_age(one, now, one.last) for one in visit if one.last and one.last.judged]
     if not old:
         return "never judged"
     return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
+
+
+def _age(one: _Due, now: datetime, last: Last) -> str:
+    if unconfirmed(one.rule, last):
+        return doubt(one.rule, last)
+    text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
+    at = scheduled_at(one.rule)
+    if now - one.judged_at > one.rule.max_age or at is None:
+        return text
+    return f"{text} and scheduled {format_duration(now - at)} ago"
 
 
 def _nothing_due(
@@ -343,25 +374,21 @@ def _nothing_due(
 ) -> NodePlan:
     """Explain a node without a due check by what is tried again first, else by what ages first."""
     found = {rule.name: last[node, rule.name] for rule in rules}
-    held = [rule for rule in rules if not _is_fresh(rule, found[rule.name], now)]
+    held = [rule for rule in rules if wants(rule, found[rule.name], now)]
     if not held:
-        until, name = min((_fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
+        until, name = min((fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
         return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
-    until, name = min((_held_until(rule, found[rule.name]), rule.name) for rule in held)
-    detail = f"{name} ended {found[name].attempt}; tried again"
-    return NodePlan(node=node, verdict=Verdict.WAITING, detail=detail, until=until)
-
-
-def _is_fresh(rule: Rule, last: Last, now: datetime) -> bool:
-    return last.judged_at is not None and now - last.judged_at <= rule.max_age
-
-
-def _fresh_until(rule: Rule, last: Last) -> datetime:
-    return (last.judged_at or _NEVER) + rule.max_age
-
-
-def _held_until(rule: Rule, last: Last) -> datetime:
-    return (last.attempt_at or _NEVER) + rule.retry_after
+    rule = min(held, key=lambda one: (held_until(one, found[one.name]), one.name))
+    seen = found[rule.name]
+    ended = f"{rule.name} ended {seen.attempt}"
+    if seen.attempt is Outcome.FAIL:
+        ended = doubt(rule, seen)
+    return NodePlan(
+        node=node,
+        verdict=Verdict.WAITING,
+        detail=f"{ended}; tried again",
+        until=held_until(rule, seen),
+    )
 
 
 def _within_limits(candidates: Sequence[_Candidate], limits: Limits) -> list[_Candidate]:

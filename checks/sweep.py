@@ -13,8 +13,10 @@ from analytics.hostlist import expand
 from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
 from checks.definition import Timeouts
+from checks.due import Rule
 from checks.eligible import why_not_free
-from checks.plan import Limits, Plan, PlannedBatch, Rule, make_plan
+from checks.plan import Limits, Plan, PlannedBatch, make_plan
+from checks.schedule import scheduled
 from checks.selector import matching
 from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
@@ -189,7 +191,7 @@ def plan_now(
     """
     settings = sweeper.settings
     return make_plan(
-        rules=make_rules(settings, sweeper.catalogue, seen.nodes),
+        rules=make_rules(settings, sweeper.catalogue, seen.nodes, now=now),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=sweeper.history.last(),
@@ -215,7 +217,9 @@ def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> L
     )
 
 
-def make_rules(settings: Settings, catalogue: Catalogue, nodes: Sequence[Node]) -> list[Rule]:
+def make_rules(
+    settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime
+) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
     single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
@@ -223,10 +227,15 @@ def make_rules(settings: Settings, catalogue: Catalogue, nodes: Sequence[Node]) 
             name=one.name,
             max_age=one.max_age,
             retry_after=one.retry_after,
+            retries=one.retries.attempts,
+            backoff=one.retries.backoff,
+            confirm=(one.confirm.fails, one.confirm.of),
             time_limit=one.time_limit,
             shape=one.shape,
             depends_on=one.depends_on,
+            depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
+            scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
         )
         for one in catalogue.active
     ]

@@ -47,7 +47,7 @@ def sweeper(settings: Settings) -> Sweeper:
             timeout_s=settings.slurm_timeout.total_seconds(),
         ),
         state=state,
-        catalogue=catalogue(settings),
+        catalogue=catalogue(settings).without(state.suspended()),
         history=KeptHistory(state, store, cluster=settings.cluster),
         ingest=move_spool,
         script=script,

@@ -9,10 +9,12 @@ from datetime import datetime
 from pathlib import Path
 
 from slurm_hooks import batch as batches
+from slurm_hooks import suspension
 from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission
 from slurm_hooks.errors import RecordError, StateError
-from slurm_hooks.files import read_regular, write_durably
+from slurm_hooks.files import read_regular, sync_directory, write_durably
 from slurm_hooks.record import Record, dumps
+from slurm_hooks.suspension import Suspended
 
 _PRIVATE = 0o750
 _READABLE = 0o755
@@ -32,6 +34,7 @@ class State:
         spool/                           records on their way to the history
         controller/                      EpilogSlurmctld's words; SlurmUser's own
         aside/                           what could not be read, each with the reason
+        suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
         status.sqlite free-nodes.txt heartbeat.json
@@ -63,6 +66,11 @@ class State:
     def aside(self) -> Path:
         """What could not be read."""
         return self.root / "aside"
+
+    @property
+    def suspensions(self) -> Path:
+        """Checks that were switched off by command; anybody may read who did it."""
+        return self.root / "suspended"
 
     @property
     def history(self) -> Path:
@@ -128,6 +136,36 @@ class State:
     def write_word(self, word: ControllerWord) -> None:
         """Write down what EpilogSlurmctld saw."""
         _write(self.controller / word.file_name, batches.dump_word(word))
+
+    def suspend(self, check: str, suspended: Suspended) -> None:
+        """Switch *check* off from the next sweep on; a later word replaces an earlier one."""
+        _make(self.suspensions, _READABLE)
+        path = self.suspensions / f"{check}.json"
+        _write(path, suspension.dump_suspended(suspended), mode=0o644)
+
+    def resume(self, check: str) -> bool:
+        """Undo `suspend`; returns whether there was anything to undo."""
+        if check not in self.suspended():
+            return False
+        path = self.suspensions / f"{check}.json"
+        try:
+            path.unlink(missing_ok=True)
+            sync_directory(self.suspensions)
+        except OSError as error:
+            raise StateError(f"{path}: cannot remove it: {error.strerror}") from error
+        return True
+
+    def suspended(self) -> dict[str, Suspended | str]:
+        """Return each check that was switched off, or why its file cannot be read: it is off."""
+        found: dict[str, Suspended | str] = {}
+        for path in _entries(self.suspensions):
+            if path.suffix == ".json" and not path.name.startswith("."):
+                try:
+                    data = read_regular(path, limit=suspension.MAX_BYTES)
+                    found[path.stem] = suspension.load_suspended(data)
+                except (OSError, RecordError) as error:
+                    found[path.stem] = f"{path}: {error}"
+        return found
 
     def open_batches(self) -> list[str]:
         """Return the ids of the batches that still miss a result, oldest first."""
@@ -287,8 +325,8 @@ def _is_written(directory: Path) -> bool:
     return (directory / "batch.json").is_file()
 
 
-def _write(path: Path, data: bytes, *, replace: bool = True) -> bool:
+def _write(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o640) -> bool:
     try:
-        return write_durably(path, data, replace=replace)
+        return write_durably(path, data, replace=replace, mode=mode)
     except OSError as error:
         raise StateError(f"{path}: cannot write it: {error.strerror or error}") from error

@@ -76,6 +76,29 @@ def test_what_does_not_exist_cannot_be_suspended(tmp_path: Path) -> None:
     ]
 
 
+def test_a_check_suspended_by_command_is_as_one_suspended_in_its_file(tmp_path: Path) -> None:
+    write(tmp_path, "disk")
+    write(tmp_path, "io", "depends_on: [disk]\n")
+    found = load(tmp_path).without({"disk", "gone"})
+    assert found.get("disk").suspend
+    assert [(one.name, one.depends_on) for one in found.active] == [("io", ())]
+    assert found.programs(["io"])[0].depends_on == ()
+
+
+def test_what_a_check_waits_for_everywhere_must_exist_and_go_round_in_no_circle(
+    tmp_path: Path,
+) -> None:
+    write(tmp_path, "disk")
+    write(tmp_path, "mpi", "depends_on_everywhere: [dusk]\n")
+    reason = "there is no check 'dusk' (did you mean 'disk'?)"
+    assert refusal_of(tmp_path) == [f"{tmp_path}/mpi.yaml:5: depends_on_everywhere: {reason}"]
+    write(tmp_path, "disk", "depends_on: [mpi]\n")
+    write(tmp_path, "mpi", "depends_on_everywhere: [disk]\n")
+    assert "goes round in a circle" in refusal_of(tmp_path)[0]
+    write(tmp_path, "disk", "suspend: true\n")
+    assert load(tmp_path).active[0].depends_on_everywhere == ()
+
+
 def test_nothing_waits_for_a_suspended_check(tmp_path: Path) -> None:
     write(tmp_path, "disk", "suspend: true\n")
     write(tmp_path, "cpu", "depends_on: [disk, memory]\n")
@@ -136,7 +159,7 @@ def test_the_faults_of_all_files_are_told_at_once(tmp_path: Path) -> None:
     write(tmp_path, "d")
     (tmp_path / "d.yml").write_text((tmp_path / "d.yaml").read_text())
     assert refusal_of(tmp_path) == [
-        f"{tmp_path}/a.yaml:5: retry: unknown key (did you mean 'retry_after'?)",
+        f"{tmp_path}/a.yaml:5: retry: unknown key (did you mean 'retries'?)",
         f"{tmp_path}/b.yaml:4: max_age: 'soon' is not a duration; write it like 30m, 12h or 7d",
         f"{tmp_path}/c.yaml: not a regular file; remove it or write a definition there",
         f"{tmp_path}/d.yml: d.yaml names the same check; remove one",

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checks.definition import CheckDefinition, Nodes, Selector
+from checks.definition import CheckDefinition, Confirm, Nodes, Retries, Selector
 from checks.definition_file import DefinitionFile, Suspension, load_definition, parse_definition
 from checks.reaction import Note, Notice, Reactions, Reservation
 from slurm_hooks.batch import Mode, Shape
@@ -53,10 +53,13 @@ def test_every_key_is_read() -> None:
     assert found.command[:2] == ("{python}", "-I")
     assert found.max_age == timedelta(hours=36)
     assert found.time_limit == timedelta(seconds=90)
+    assert found.schedule == "0 3 * * mon-fri"
     assert found.retry_after == timedelta(hours=2)
     assert found.shape == Shape(
         cpus=4, mem_mb=4096, gpus=8, exclusive=True, mode=Mode.JOBS, max_jobs=4
     )
+    assert found.retries == Retries(attempts=2, backoff=timedelta(minutes=15))
+    assert found.confirm == Confirm(fails=2, of=3)
     assert found.nodes == Nodes(
         include=Selector(
             hostlist="gpu[001-004,007]",
@@ -67,11 +70,25 @@ def test_every_key_is_read() -> None:
         exclude=Selector(hostlist="gpu003"),
     )
     assert found.depends_on == ("storage", "memory")
+    assert found.depends_on_everywhere == ("cpu",)
     assert not found.suspend
     assert found.timeouts.pending == timedelta(minutes=3)
     assert found.timeouts.queue == timedelta(minutes=20)
     assert found.metrics["write_bytes_per_s"].warn == 2e9
     assert found.metrics["write_bytes_per_s"].fail == 1e9
+
+
+def test_a_schedule_that_cron_would_not_take_is_refused_where_it_stands() -> None:
+    assert refusal_of(SMALLEST.decode() + 'schedule: "0 25 * * *"\n') == (
+        "x.yaml:5: schedule: '0 25 * * *': its hour is wrong; write minute, hour, day, month and "
+        'weekday, like "0 3 * * *" for daily at 03:00'
+    )
+
+
+def test_more_fails_than_results_are_never_reached() -> None:
+    assert refusal_of(SMALLEST.decode() + "confirm: {fails: 2}\n") == (
+        "x.yaml:5: confirm: 2 of 1 is never reached; write of: 2"
+    )
 
 
 def test_every_reaction_is_read() -> None:

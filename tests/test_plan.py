@@ -1,14 +1,17 @@
 """What a sweep decides to visit."""
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.history import Last
+from checks.due import Key, Rule, confirmed
 from checks.eligible import Verdict
-from checks.plan import Key, Limits, NodePlan, Plan, Rule, make_plan
+from checks.plan import Limits, NodePlan, Plan, make_plan
+from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
@@ -24,6 +27,10 @@ def rule(
     minutes: int = 5,
     shape: Shape | None = None,
     depends_on: tuple[str, ...] = (),
+    everywhere: tuple[str, ...] = (),
+    scheduled: Scheduled | None = None,
+    retries: int = 0,
+    confirm: tuple[int, int] = (1, 1),
 ) -> Rule:
     return Rule(
         name=name,
@@ -33,11 +40,23 @@ def rule(
         shape=shape or Shape(),
         depends_on=depends_on,
         nodes=frozenset(nodes),
+        depends_on_everywhere=everywhere,
+        retries=retries,
+        confirm=confirm,
+        scheduled=scheduled,
     )
 
 
 def idle(names: Sequence[str] = NAMES) -> list[Node]:
     return [Node(name=name, state="IDLE") for name in names]
+
+
+def hours(number: float) -> timedelta:
+    return timedelta(hours=number)
+
+
+def at_three(*, ago: timedelta) -> Scheduled:
+    return Scheduled(last=NOW - ago, next=NOW - ago + timedelta(days=1))
 
 
 def judged(hours: float, outcome: Outcome = Outcome.PASS) -> Last:
@@ -59,6 +78,7 @@ def plan(
     in_batch: Mapping[str, str] | None = None,
     max_visits: int = 100,
     in_flight: int = 0,
+    now: datetime = NOW,
 ) -> Plan:
     return make_plan(
         rules=rules,
@@ -72,7 +92,7 @@ def plan(
             visit_budget=timedelta(minutes=20),
             queue_limit=timedelta(minutes=30),
         ),
-        now=NOW,
+        now=now,
     )
 
 
@@ -102,6 +122,52 @@ def test_a_result_exactly_max_age_old_is_still_fresh() -> None:
     assert of(found, "n000").until == NOW
 
 
+def test_a_check_never_seen_before_is_due_at_once_on_every_node() -> None:
+    rules = [rule("disk"), rule("new", scheduled=at_three(ago=hours(9)))]
+    last = {(name, "disk"): judged(1) for name in NAMES}
+    found = plan(rules, last)
+    assert {one.verdict for one in found.nodes} == {Verdict.DUE}
+    assert {one.checks for one in found.nodes} == {("new",)}
+
+
+def test_a_scheduled_time_makes_a_fresh_check_due_until_it_is_judged_again() -> None:
+    rules = [rule(nodes=["n000"], scheduled=at_three(ago=hours(9)))]
+    found = of(plan(rules, {("n000", "disk"): judged(10)}), "n000")
+    assert found.verdict is Verdict.DUE
+    assert found.detail == "disk 10h old and scheduled 9h ago"
+    after = of(plan(rules, {("n000", "disk"): judged(9)}), "n000")
+    assert after.verdict is Verdict.FRESH
+    assert after.until == NOW + hours(15)
+
+
+def test_a_proof_ages_out_between_scheduled_times_too() -> None:
+    weekly = Scheduled(last=NOW - timedelta(days=6), next=NOW + timedelta(days=1))
+    found = of(plan([rule(scheduled=weekly)], {("n000", "disk"): judged(25)}), "n000")
+    assert (found.verdict, found.detail) == (Verdict.DUE, "disk 1d1h old")
+
+
+def test_a_scheduled_time_does_not_override_the_wait_after_a_failed_try() -> None:
+    at = NOW - timedelta(minutes=10)
+    last = Last(
+        judged=Outcome.PASS,
+        judged_at=NOW - hours(10),
+        attempt=Outcome.ERROR,
+        attempt_at=at,
+    )
+    found = of(plan([rule(scheduled=at_three(ago=hours(9)))], {("n000", "disk"): last}), "n000")
+    assert found.verdict is Verdict.WAITING
+    assert found.until == at + hours(1)
+
+
+def test_a_proof_older_than_a_scheduled_time_still_serves_what_depends_on_it() -> None:
+    rules = [
+        rule("mount", shape=Shape(gpus=8), scheduled=at_three(ago=hours(9))),
+        rule("io", depends_on=("mount",)),
+    ]
+    last = {("n000", "mount"): judged(10)}
+    assert of(plan(rules, last), "n000").checks == ("io",)
+
+
 def test_a_try_that_judged_nothing_is_not_repeated_at_once() -> None:
     found = of(plan([rule()], {("n000", "disk"): tried(0.5, Outcome.ERROR)}), "n000")
     assert found.verdict is Verdict.WAITING
@@ -119,6 +185,74 @@ def test_a_node_is_only_fresh_when_every_check_is() -> None:
 def test_a_visit_that_the_node_did_not_let_happen_is_repeated_at_once() -> None:
     last = {("n000", "disk"): tried(0.1, Outcome.PREEMPTED)}
     assert of(plan([rule()], last), "n000").verdict is Verdict.DUE
+
+
+FIRST_TRIES = [Outcome.ERROR, Outcome.TIMEOUT, Outcome.PREEMPTED]
+
+
+@given(
+    outcomes=st.lists(st.sampled_from(FIRST_TRIES), min_size=1, max_size=8).map(tuple),
+    retries=st.integers(0, 7),
+)
+def test_each_try_in_a_row_is_repeated_after_twice_as_long_up_to_retry_after(
+    outcomes: tuple[Outcome, ...], retries: int
+) -> None:
+    last = Last(None, None, outcomes[0], NOW, unjudged=outcomes)
+    backoff, longest = timedelta(minutes=10), hours(1)
+    if outcomes[0] is Outcome.PREEMPTED:
+        before = outcomes.count(Outcome.PREEMPTED) - 1
+        pause = min(longest, backoff * 2 ** (before - 1)) if before else timedelta()
+    else:
+        tries = len(outcomes) - outcomes.count(Outcome.PREEMPTED)
+        pause = min(longest, backoff * 2 ** (tries - 1)) if tries <= retries else longest
+    rules = [rule(retries=retries)]
+    due = of(plan(rules, {("n000", "disk"): last}, now=NOW + pause), "n000")
+    assert due.verdict is Verdict.DUE
+    if pause:
+        early = NOW + pause - timedelta(seconds=1)
+        waiting = of(plan(rules, {("n000", "disk"): last}, now=early), "n000")
+        assert (waiting.verdict, waiting.until) == (Verdict.WAITING, NOW + pause)
+
+
+def test_a_fail_to_be_confirmed_is_due_again_after_the_backoff_and_before_all_others() -> None:
+    rules = [rule(confirm=(2, 3))]
+    seen = judged(0.1, Outcome.FAIL)._replace(failures=(Outcome.FAIL,))
+    waiting = of(plan(rules, {("n000", "disk"): seen}), "n000")
+    assert (waiting.verdict, waiting.until) == (Verdict.WAITING, NOW + timedelta(minutes=4))
+    assert waiting.detail == "disk failed 1 of 2 times, to be confirmed; tried again"
+    last = {(name, "disk"): judged(99) for name in NAMES}
+    last["n003", "disk"] = judged(1, Outcome.FAIL)._replace(failures=(Outcome.FAIL,))
+    found = plan(rules, last)
+    assert visited(found)[0] == "n003"
+    assert of(found, "n003").detail == "disk failed 1 of 2 times, to be confirmed"
+
+
+def test_a_confirmed_fail_stays_fresh_and_so_does_a_pass_after_one_fail() -> None:
+    failed, passed = Outcome.FAIL, Outcome.PASS
+    last = {
+        ("n000", "disk"): judged(1, failed)._replace(failures=(failed, passed, failed)),
+        ("n001", "disk"): judged(1, passed)._replace(failures=(passed, failed)),
+        ("n002", "disk"): judged(1, failed)._replace(failures=(failed, passed, passed, failed)),
+    }
+    found = plan([rule(confirm=(2, 3))], last)
+    assert of(found, "n000").verdict is Verdict.FRESH
+    assert of(found, "n001").verdict is Verdict.FRESH
+    assert of(found, "n002").verdict is Verdict.DUE
+
+
+@given(
+    failures=st.lists(st.sampled_from([Outcome.PASS, Outcome.WARN, Outcome.FAIL])).map(tuple),
+    fails=st.integers(1, 8),
+    of_=st.integers(1, 8),
+)
+def test_a_fail_is_confirmed_by_so_many_of_the_last_so_many_and_only_fewer_need_less(
+    failures: tuple[Outcome, ...], fails: int, of_: int
+) -> None:
+    window = failures[:of_]
+    assert confirmed(failures, (fails, of_)) == (sum(one == "fail" for one in window) >= fails)
+    if confirmed(failures, (fails, of_)):
+        assert confirmed(failures, (fails, of_ + 1))
+        assert fails == 1 or confirmed(failures, (fails - 1, of_))
 
 
 def test_a_failure_is_a_judgement_and_stays_fresh() -> None:
@@ -200,6 +334,72 @@ def test_a_dependency_for_other_nodes_holds_nothing_up() -> None:
     rules = [rule("gpu", nodes=["n001"]), rule("io", depends_on=("gpu",))]
     assert of(plan(rules), "n000").checks == ("io",)
     assert of(plan(rules), "n001").checks == ("gpu", "io")
+
+
+def test_a_check_runs_nowhere_before_its_dependency_passed_everywhere() -> None:
+    rules = [rule("mount"), rule("mpi", everywhere=("mount",))]
+    last = {(name, "mount"): judged(1) for name in NAMES[:2]} | {
+        ("n002", "mount"): judged(1, Outcome.FAIL)
+    }
+    found = plan(rules, last)
+    waits = "mpi waits for mount to pass on 4 nodes (n002, n003, n004, ...)"
+    assert (of(found, "n000").verdict, of(found, "n000").detail) == (Verdict.WAITING, waits)
+    assert of(found, "n003").checks == ("mount",)
+    proven = plan(rules, {(name, "mount"): judged(1) for name in NAMES})
+    assert {one.checks for one in proven.nodes} == {("mpi",)}
+
+
+def test_what_depends_on_a_check_that_is_held_up_everywhere_waits_too() -> None:
+    rules = [
+        rule("mount", nodes=["n001"]),
+        rule("mpi", nodes=["n000"], everywhere=("mount",)),
+        rule("app", nodes=["n000"], depends_on=("mpi",)),
+    ]
+    assert of(plan(rules), "n000").detail == (
+        "mpi waits for mount to pass on 1 node (n001); app waits for mpi to pass here"
+    )
+
+
+def test_a_dependency_that_is_suspended_or_for_no_node_holds_nothing_up_anywhere() -> None:
+    rules = [rule("mount", nodes=[]), rule("mpi", everywhere=("mount", "suspended"))]
+    assert len(visited(plan(rules))) == len(NAMES)
+
+
+STATES = {
+    "idle": (Node(name="", state="IDLE"), True),
+    "busy": (Node(name="", state="ALLOCATED"), True),
+    "drained": (Node(name="", state="IDLE", flags=frozenset({"DRAIN"})), False),
+    "draining": (Node(name="", state="ALLOCATED", flags=frozenset({"DRAIN"})), False),
+    "down": (Node(name="", state="DOWN"), False),
+    "reserved": (Node(name="", state="IDLE", flags=frozenset({"RESERVED"})), False),
+}
+
+
+@given(
+    passed=st.sets(st.sampled_from(NAMES)),
+    stale=st.sets(st.sampled_from(NAMES)),
+    excluded=st.sets(st.sampled_from(NAMES)),
+    targets=st.sets(st.sampled_from(NAMES)),
+    states=st.lists(st.sampled_from([*STATES]), min_size=6, max_size=6),
+)
+def test_one_node_that_counts_without_a_fresh_pass_holds_the_check_up_and_no_other_does(
+    passed: set[str], stale: set[str], excluded: set[str], targets: set[str], states: list[str]
+) -> None:
+    rules = [rule("mount", nodes=[*targets]), rule("mpi", everywhere=("mount",))]
+    nodes = [
+        replace(STATES[state][0], name=name) for name, state in zip(NAMES, states, strict=True)
+    ]
+    last = {(name, "mount"): judged(25 if name in stale else 1) for name in passed}
+    found = plan(rules, last, nodes=nodes, excluded=dict.fromkeys(excluded, "named"))
+    counting = {
+        name
+        for name, state in zip(NAMES, states, strict=True)
+        if STATES[state][1] and name not in excluded
+    }
+    missing = (counting & targets) - (passed - stale)
+    free = {name for name, state in zip(NAMES, states, strict=True) if state == "idle"} - excluded
+    runs_on = {one.node for one in found.nodes if "mpi" in one.checks}
+    assert runs_on == (set() if missing else free)
 
 
 def test_the_rest_is_over_the_limit() -> None:

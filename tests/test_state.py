@@ -1,6 +1,7 @@
 """The state directory keeps what it was given."""
 
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,7 @@ import pytest
 from slurm_hooks.errors import StateError
 from slurm_hooks.files import locked, read_regular, write_durably
 from slurm_hooks.state import State
+from slurm_hooks.suspension import Suspended
 
 
 def test_what_is_set_aside_twice_under_one_name_is_kept_twice(tmp_path: Path) -> None:
@@ -28,6 +30,22 @@ def test_a_batch_id_that_is_a_path_is_no_batch(tmp_path: Path) -> None:
     assert state.batch_directory("..") is None
     with pytest.raises(StateError, match="there is no batch"):
         state.read_batch("../..")
+
+
+def test_a_suspension_that_cannot_be_read_still_suspends(tmp_path: Path) -> None:
+    state = State(tmp_path)
+    assert state.suspended() == {}
+    off = Suspended(by="alice", since=datetime(2026, 11, 21, tzinfo=UTC), reason="a new disk")
+    state.suspend("disk", off)
+    assert (state.suspensions / "disk.json").stat().st_mode & 0o777 == 0o644
+    (state.suspensions / "cpu.json").write_text("{")
+    found = state.suspended()
+    assert found["disk"] == off
+    assert "not a suspension" in str(found["cpu"])
+    assert state.resume("cpu")
+    assert not state.resume("cpu")
+    assert not state.resume("../disk")
+    assert set(state.suspended()) == {"disk"}
 
 
 def test_a_missing_state_directory_says_who_must_make_it(tmp_path: Path) -> None:

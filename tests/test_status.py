@@ -15,7 +15,7 @@ from analytics.frame import frame
 from analytics.history import KeptHistory, Last, standings
 from analytics.result import Result
 from analytics.snapshot import Key, Snapshot, SnapshotUnusableError
-from analytics.standing import Seen, Standing, seen
+from analytics.standing import RETRIED, Brief, Seen, Standing, fold, seen
 from analytics.store import EmbeddedStore
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
@@ -31,13 +31,28 @@ def expected(rows: Iterable[Result]) -> Table:
         before = winners.get(one.result_id)
         if before is None or one.revision > before.revision:
             winners[one.result_id] = one
-    table: Table = {}
-    for one in sorted(winners.values(), key=lambda one: seen(one).order):
-        key = (one.node, one.check_name)
-        judged = table[key].judged if key in table else None
-        newest: Seen = seen(one)
-        table[key] = Standing(judged=newest if newest.judged else judged, attempt=newest)
-    return table
+    pairs: dict[Key, list[Seen]] = {}
+    for one in winners.values():
+        pairs.setdefault((one.node, one.check_name), []).append(seen(one))
+    return {key: _standing(found) for key, found in pairs.items()}
+
+
+def _standing(found: list[Seen]) -> Standing:
+    found = sorted(found, key=lambda one: (-one.at_ms, one.result_id))
+    judged = [one for one in found if one.judged]
+    tries = found[: found.index(judged[0])] if judged else found
+    window = judged[:8]
+    fails = [place for place, one in enumerate(window) if one.outcome == "fail"]
+    return Standing(
+        judged=judged[0] if judged else None,
+        attempt=found[0],
+        unjudged=_briefs([one for one in tries if one.outcome in RETRIED][:8]),
+        failures=_briefs(window[: fails[-1] + 1] if fails else []),
+    )
+
+
+def _briefs(several: Iterable[Seen]) -> tuple[Brief, ...]:
+    return tuple(Brief(one.at_ms, one.result_id, one.revision, one.outcome) for one in several)
 
 
 def _ask(rows: Sequence[Result], nodes: Sequence[str]) -> list[tuple[Key, Standing]]:
@@ -51,17 +66,26 @@ def _result(name: int, *, runner: bool) -> Result:
     return row(
         f"r{name:02}",
         node=f"n{name % 2}",
-        outcome=dice.choice([*judged, Outcome.ERROR, Outcome.PREEMPTED]),
+        outcome=dice.choice([*judged, Outcome.ERROR, Outcome.PREEMPTED, Outcome.NOT_STARTED]),
         evidence=Evidence.RUNNER if runner else Evidence.SLURM,
         minute=dice.randrange(5),
     )
 
 
-RESULTS = st.builds(_result, st.integers(0, 11), runner=st.booleans())
+def _many(name: int) -> Result:
+    """One of so many results of one pair that not all of them are kept."""
+    dice = random.Random(name)
+    outcome = dice.choice([Outcome.PASS, Outcome.PASS, Outcome.FAIL, Outcome.ERROR])
+    return row(f"m{name:02}", node="n2", outcome=outcome, minute=dice.randrange(20))
+
+
+RESULTS = st.builds(_result, st.integers(0, 11), runner=st.booleans()) | st.builds(
+    _many, st.integers(0, 40)
+)
 
 
 @settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(rounds=st.lists(st.lists(RESULTS, max_size=8), max_size=6))
+@given(rounds=st.lists(st.lists(RESULTS, max_size=12), max_size=6))
 def test_folding_in_any_order_with_duplicates_and_late_revisions_gives_the_defined_table(
     tmp_path: Path, rounds: list[list[Result]]
 ) -> None:
@@ -74,9 +98,31 @@ def test_folding_in_any_order_with_duplicates_and_late_revisions_gives_the_defin
         assert dict(snapshot.standings()) == expected(stored)
 
 
+@settings(max_examples=300)
+@given(rows=st.lists(st.builds(_many, st.integers(0, 60)), min_size=1, max_size=60))
+def test_what_is_kept_is_enough_to_fold_or_it_says_that_it_is_not(rows: list[Result]) -> None:
+    known: Standing | None = None
+    for number, one in enumerate(rows, start=1):
+        found = expected(rows[:number])[("n2", "storage")]
+        folded = fold(known, seen(one))
+        assert folded in {found, None}
+        known = found
+
+
+@given(outcomes=st.lists(st.sampled_from(Outcome), max_size=30))
+def test_results_that_come_in_the_order_they_ended_never_need_the_history(
+    outcomes: list[Outcome],
+) -> None:
+    known: Standing | None = None
+    for number, outcome in enumerate(outcomes):
+        known = fold(known, seen(row(f"r{number}", outcome=outcome, minute=number)))
+        assert known is not None
+
+
 def test_the_sql_view_is_the_defined_table(tmp_path: Path) -> None:
     dice = random.Random(5)
     rows = [_result(dice.randrange(60), runner=dice.random() < 0.6) for _ in range(300)]
+    rows += [_many(number) for number in range(100)]
     store = EmbeddedStore(tmp_path)
     for start in range(0, len(rows), 50):
         store.append(frame(rows[start : start + 50]))
@@ -145,11 +191,12 @@ def test_the_planner_gets_the_latest_judgement_and_the_latest_attempt(tmp_path: 
             judged_at=NOW + timedelta(minutes=1),
             attempt=Outcome.TIMEOUT,
             attempt_at=NOW + timedelta(minutes=2),
+            unjudged=(Outcome.TIMEOUT,),
         )
     }
 
 
-@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.SKIP])
+@pytest.mark.parametrize("outcome", [Outcome.FAIL, Outcome.SKIP, Outcome.ERROR])
 def test_the_store_stands_in_for_a_snapshot_that_is_gone(tmp_path: Path, outcome: Outcome) -> None:
     state = new_state(tmp_path)
     store = EmbeddedStore(state.history)

@@ -16,13 +16,14 @@ from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
-from checks.sweep import Sweep, Sweeper, check_partition, sweep
+from checks.sweep import Sweep, Sweeper, check_partition, observe, plan_now, sweep
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import Settings, parse_settings
 from slurm_hooks.slurm_text import Node, Partition, Task
 from slurm_hooks.state import State
+from slurm_hooks.suspension import Suspended
 from tests.fakes.crash import SLURM_EFFECTS, STATE_EFFECTS, CrashPoint, Killed, Mortal
 from tests.fakes.slurm import CONFIG, PARTITIONS, FakeSlurm
 
@@ -30,10 +31,10 @@ CHECKS = ("cpu", "storage")
 NODES = ("n0", "n1", "n2", "n3")
 
 
-def definition(name: str) -> CheckDefinition:
+def definition(name: str, **more: object) -> CheckDefinition:
     return CheckDefinition.model_validate(
         {"name": name, "description": name, "command": ("true",), "max_age": "1d",
-         "time_limit": "1m"}
+         "time_limit": "1m", **more}
     )  # fmt: skip
 
 
@@ -119,6 +120,42 @@ def test_a_sweep_proves_every_idle_node_and_the_next_one_has_nothing_to_do(world
     assert world.rows() == PROVEN
     assert [one.verdict for one in second.plan.nodes] == [Verdict.FRESH] * 4
     assert world.state.open_batches() == []
+
+
+def test_a_retry_comes_after_the_backoff_and_the_next_one_only_after_retry_after(
+    world: World,
+) -> None:
+    catalogue = Catalogue(definitions=(definition("cpu", retries={"attempts": 1}),), sources={})
+    world.sweeper = replace(world.sweeper, catalogue=catalogue)
+
+    def verdicts_after(minutes: int) -> set[Verdict]:
+        world.slurm.pass_time(timedelta(minutes=minutes))
+        return {one.verdict for one in world.sweep().plan.nodes}
+
+    assert verdicts_after(0) == {Verdict.DUE}
+    world.run_visits(Outcome.ERROR)
+    assert verdicts_after(9) == {Verdict.WAITING}
+    assert verdicts_after(2) == {Verdict.DUE}
+    world.run_visits(Outcome.ERROR)
+    assert verdicts_after(50) == {Verdict.WAITING}
+    assert verdicts_after(11) == {Verdict.DUE}
+
+
+def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
+    world: World,
+) -> None:
+    world.state.prepare()
+    world.state.suspend("cpu", Suspended(by="alice", since=world.slurm.now))
+
+    def planned() -> set[tuple[str, ...]]:
+        catalogue = world.sweeper.catalogue.without(world.state.suspended())
+        made = replace(world.sweeper, catalogue=catalogue)
+        seen = observe(made)
+        return {one.checks for one in plan_now(made, seen, [], now=world.slurm.now).nodes}
+
+    assert planned() == {("storage",)}
+    assert world.state.resume("cpu")
+    assert planned() == {CHECKS}
 
 
 def test_no_task_is_released_before_it_is_pinned(world: World) -> None:

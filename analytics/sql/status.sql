@@ -1,5 +1,7 @@
 -- Where each check on each node stands: the latest judged result, and the latest attempt, which is
--- the same one unless a later visit could not judge. Ties of time break by result_id.
+-- the same one unless a later visit could not judge; and the newest eight judged results, and the
+-- newest eight attempts that failed to judge (what retries count), each newest first, as
+-- (negated time in ms, result_id, revision, outcome). Ties of time break by result_id.
 CREATE OR REPLACE VIEW status AS
 SELECT
     cluster, node, check_name,
@@ -18,20 +20,29 @@ SELECT
     attempt.5 AS attempt_detail,
     attempt.6 AS attempt_duration_s,
     attempt.7 AS attempt_job_id,
-    attempt.8 AS attempt_log_path
+    attempt.8 AS attempt_log_path,
+    newest_judged, newest_unjudged
 FROM
 (
     SELECT
         cluster, node, check_name,
-        argMaxIf(
+        argMinIf(
             tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
-            tuple(finished_at, result_id),
+            tuple(-toUnixTimestamp64Milli(finished_at), result_id),
             outcome IN ('pass', 'warn', 'fail')
         ) AS judged,
-        argMax(
+        argMin(
             tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
-            tuple(finished_at, result_id)
-        ) AS attempt
+            tuple(-toUnixTimestamp64Milli(finished_at), result_id)
+        ) AS attempt,
+        groupArraySortedIf(8)(
+            tuple(-toUnixTimestamp64Milli(finished_at), result_id, revision, outcome),
+            outcome IN ('pass', 'warn', 'fail')
+        ) AS newest_judged,
+        groupArraySortedIf(8)(
+            tuple(-toUnixTimestamp64Milli(finished_at), result_id, revision, outcome),
+            outcome IN ('error', 'timeout', 'preempted')
+        ) AS newest_unjudged
     FROM history
     GROUP BY cluster, node, check_name
 )

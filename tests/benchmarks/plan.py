@@ -4,7 +4,8 @@ import time
 from datetime import UTC, datetime, timedelta
 
 from analytics.history import Last
-from checks.plan import Limits, Rule, make_plan
+from checks.due import Rule
+from checks.plan import Limits, make_plan
 from slurm_hooks.batch import Shape
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
