@@ -22,6 +22,10 @@ _STYLES = {
 }
 
 
+_WRONG = (Outcome.FAIL, Outcome.ERROR, Outcome.TIMEOUT, Outcome.NODE_FAIL)
+_OTHERS = tuple(outcome for outcome in Outcome if outcome not in _WRONG)
+
+
 class VisitLine(NamedTuple):
     """A row of one run's visits."""
 
@@ -32,21 +36,20 @@ class VisitLine(NamedTuple):
 
 
 def counted(run: Run) -> str:
-    """Return how many visits ended how: 38 pass, 1 fail."""
-    found = ((outcome, run.count(outcome)) for outcome in Outcome)
+    """Return how many visits ended how, what went wrong first: 1 fail, 38 pass."""
+    found = ((outcome, run.count(outcome)) for outcome in (*_WRONG, *_OTHERS))
     return ", ".join(f"{number:,} {outcome.value}" for outcome, number in found if number)
 
 
 def sentence(run: Run) -> str:
     """Return one line on *run* for under the table of its visits."""
-    of = run.ended if run.planned is None else run.planned
     taken = (
         "not submitted"
         if run.submitted_at is None
-        else f"submitted {local_time(run.submitted_at)} as job {run.job_id}"
+        else f"submitted {local_time(run.submitted_at)}, job {run.job_id}"
     )
-    parts = [f"{run.check_name}: {run.status}", taken, f"{run.ended:,} of {of:,} visits ended"]
-    return "; ".join([*parts[:2], ": ".join(filter(None, [parts[2], counted(run)]))])
+    visits = ": ".join(filter(None, [f"{_visits(run)} visits", counted(run)]))
+    return f"{run.check_name}: {run.status}; {visits}; {taken}"
 
 
 def jobs_text(value: object) -> str:

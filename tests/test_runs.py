@@ -298,7 +298,7 @@ def test_each_check_s_last_run_is_shown(site: Site) -> None:
 def test_every_run_is_shown_on_request(site: Site) -> None:
     assert _lines(site, "-a", "-n")[:2] == [
         f"{OLD}  memory   Complete    4/4  4 pass",
-        f"{OLD}  storage  Failed      4/4  2 pass, 1 fail, 1 node_fail; {WHY}",
+        f"{OLD}  storage  Failed      4/4  1 fail, 1 node_fail, 2 pass; {WHY}",
     ]
 
 
@@ -325,7 +325,7 @@ def test_options_choose_runs(site: Site, arguments: list[str], found: list[str])
 
 
 def test_one_run_is_shown_with_its_nodes_and_what_is_missing(site: Site) -> None:
-    said = "submitted 2030-01-02T11:10:00 as job 77; 1 of 4 visits ended: 1 preempted"
+    said = "1/4 visits: 1 preempted; submitted 2030-01-02T11:10:00, job 77"
     gap = " " * 47
     assert _lines(site, NEW, "-c", "storage") == [
         "NODE  CHECK    OUTCOME    FINISHED             DURATION   JOB  DETAIL",
