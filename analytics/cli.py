@@ -5,6 +5,7 @@ from datetime import UTC, datetime, timedelta
 
 import click
 
+from analytics.ask import ask, warn
 from analytics.heartbeat import last_sweep, warning
 from analytics.history import is_new
 from analytics.options import Filter, Moment, Shown, filters, presentation
@@ -39,7 +40,7 @@ def status(app: App, *, only: Filter, shown: Shown) -> None:
     ended = last_sweep(app.state.heartbeat)
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, ended, now))
-    _warn(warning(ended, now=now, interval=app.settings.sweep_interval))
+    warn(warning(ended, now=now, interval=app.settings.sweep_interval))
 
 
 @click.command(short_help="Show every result: by node, check, outcome and time.")
@@ -110,7 +111,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     store, cluster, now = EmbeddedStore(app.state.history), app.settings.cluster, datetime.now(UTC)
     done = work.ingest(app.state, store, cluster=cluster, now=now, progress=_progress)
     for note in (*done.notes, *store.refused):
-        _warn(note)
+        warn(note)
     if rebuild:
         work.rebuild(app.state, store, cluster=cluster, now=now)
     click.echo(
@@ -140,16 +141,7 @@ def _matches(line: Line, only: Filter) -> bool:
 
 
 def _results(state: State, wanted: Wanted) -> list[Result]:
-    """Ask the store; an untouched state directory has nothing to load an engine for."""
-    if is_new(state):
-        return []
-    from analytics.store import EmbeddedStore  # noqa: PLC0415 loads Polars and the engine
-
-    store = EmbeddedStore(state.history)
-    found = store.query(*question(wanted))
-    for line in store.refused:
-        _warn(line)
-    return [Result._make(row) for row in found.iter_rows()]
+    return [Result._make(row) for row in ask(state, *question(wanted))]
 
 
 def _progress(total: int, done: int) -> None:
@@ -160,8 +152,3 @@ def _progress(total: int, done: int) -> None:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def _warn(text: str | None) -> None:
-    if text:
-        click.echo(f"cluster-doctor: warning: {' '.join(text.split())}", err=True)

@@ -6,8 +6,9 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from analytics.frame import frame
+from analytics.frame import frame, plan_frame
 from analytics.history import is_new, standings
+from analytics.planned import Planned
 from analytics.result import Result
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.store import Store
@@ -17,6 +18,14 @@ from slurm_hooks.state import State
 
 class Effects(Protocol):
     """Everything an ingest changes, one call each; dying before any of them loses nothing."""
+
+    def append_plans(self, rows: Sequence[Planned]) -> None:
+        """Add what was planned to the history."""
+        ...
+
+    def mark_recorded(self, batch_id: str) -> None:
+        """Write down that the plan of a batch is in the history."""
+        ...
 
     def append(self, rows: Sequence[Result]) -> None:
         """Add *rows* to the history."""
@@ -42,6 +51,14 @@ class Disk:
         self._state, self._store, self._now = state, store, now
         self._snapshot = Snapshot(state.snapshot)
         self._ask = partial(standings, store, cluster)
+
+    def append_plans(self, rows: Sequence[Planned]) -> None:
+        """Add what was planned to the history."""
+        self._store.append_plans(plan_frame(rows))
+
+    def mark_recorded(self, batch_id: str) -> None:
+        """Write down that the plan of a batch is in the history."""
+        self._state.mark_recorded(batch_id)
 
     def append(self, rows: Sequence[Result]) -> None:
         """Add *rows* to the history."""

@@ -1,10 +1,12 @@
-"""Results as Polars frames, all of one schema."""
+"""Rows of the history as Polars frames, those of a table all of one schema."""
 
 from collections.abc import Sequence
 
 import polars as pl
 
-from analytics.result import COLUMNS, Result
+from analytics.planned import Planned
+from analytics.result import Result
+from analytics.tables import BATCHES, RESULTS, Table
 
 _TYPES: dict[str, pl.DataType] = {
     "String": pl.String(),
@@ -15,14 +17,15 @@ _TYPES: dict[str, pl.DataType] = {
     "UInt64": pl.UInt64(),
     "DateTime64(3, 'UTC')": pl.Datetime("ms", "UTC"),
     "Map(String, Float64)": pl.Map(pl.String, pl.Float64),
+    "Array(String)": pl.List(pl.String),
 }
 
 
-def schema() -> pl.Schema:
-    """Return the one schema of every segment, derived from the ClickHouse types."""
+def schema(table: Table = RESULTS) -> pl.Schema:
+    """Return the one schema of every segment of *table*, derived from the ClickHouse types."""
     kinds = {
         name: kind.removeprefix("Nullable(").removesuffix(")") if "Nullable" in kind else kind
-        for name, kind in COLUMNS.items()
+        for name, kind in table.columns.items()
     }
     return pl.Schema({name: _TYPES[kind] for name, kind in kinds.items()})
 
@@ -38,6 +41,11 @@ def frame(rows: Sequence[Result]) -> pl.DataFrame:
         for name, kind in kinds.items()
     ]
     return pl.DataFrame(series)
+
+
+def plan_frame(rows: Sequence[Planned]) -> pl.DataFrame:
+    """Return rows of `batches` as a frame."""
+    return pl.DataFrame(rows, schema=schema(BATCHES), orient="row")
 
 
 def _maps(metrics: Sequence[dict[str, float]]) -> pl.Series:

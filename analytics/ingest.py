@@ -1,6 +1,7 @@
 """Moves the spool into the history, each result exactly once whatever dies on the way.
 
-Each round goes: a segment, the snapshot, then the files out of the spool. Killed between
+The plans of batches come first, so that no batch is over before its plan is there. Then
+each round goes: a segment, the snapshot, then the files out of the spool. Killed between
 any two steps, the next run does the round again: a segment of the same rows replaces
 itself, rows that are there twice are one row in every view, and the snapshot's fold
 counts a result once.
@@ -17,6 +18,7 @@ from pathlib import Path
 
 from analytics.admit import why_not
 from analytics.effects import Disk, Effects
+from analytics.planned import Planned, planned
 from analytics.result import Result, result
 from analytics.store import Store
 from slurm_hooks.batch import Batch
@@ -144,6 +146,7 @@ class _Round:
 
     def all(self, progress: Progress) -> Ingested:
         paths = self._state.spooled()
+        self._record_plans(paths)
         for start in range(0, max(1, len(paths)), _AT_ONCE):
             self._some(paths[start : start + _AT_ONCE], partial(progress, len(paths)), start)
         progress(len(paths), len(paths))
@@ -153,6 +156,36 @@ class _Round:
             aside=self._aside,
             notes=tuple(self._notes),
         )
+
+    def _record_plans(self, paths: Sequence[Path]) -> None:
+        """Put into the history what was planned, once Slurm took it or a record speaks of it."""
+        spoken_of = {path.name.split(".")[0] for path in paths}
+        plans: dict[str, list[Planned]] = {}
+        for batch_id in sorted({*self._state.open_batches(), *spoken_of}):
+            if not self._state.is_recorded(batch_id):
+                plans[batch_id] = self._plan(batch_id, spoken_of=batch_id in spoken_of)
+        rows = [row for found in plans.values() for row in found]
+        if rows:
+            self._effects.append_plans(rows)
+        for batch_id, found in plans.items():
+            if found and found[0].submitted_at is not None:  # else it may still be submitted
+                self._effects.mark_recorded(batch_id)
+
+    def _plan(self, batch_id: str, *, spoken_of: bool) -> list[Planned]:
+        """Return the rows of a batch, none where it is too early or they cannot be told."""
+        try:
+            submission = self._state.read_submission(batch_id)
+        except StateError as error:
+            self._notes.append(f"when batch {batch_id} was submitted cannot be told: {error}")
+            return []
+        if submission is None and not spoken_of:
+            return []
+        match self._known(batch_id):
+            case _Known(batch):
+                return planned(batch, submission)
+            case _Unclear(problem) if not spoken_of:
+                self._notes.append(f"the plan of batch {batch_id} is not in the history: {problem}")
+        return []
 
     def _some(self, paths: Sequence[Path], tell: Callable[[int], None], before: int) -> None:
         taken: dict[Path, Result] = {}

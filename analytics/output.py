@@ -94,7 +94,7 @@ def _csv_line(cells: Sequence[object]) -> str:
 
 
 def _csv_cell(value: object) -> object:
-    if isinstance(value, Mapping):
+    if isinstance(value, Mapping | list):
         return json.dumps(value, sort_keys=True)
     found = _plain(value)
     return neutral(found) if isinstance(found, str) else found

@@ -90,8 +90,3 @@ def result(record: Record, outcome: Outcome, *, partition: str, now: datetime) -
         revision=record.evidence.revision,
         ingested_at=now,
     )
-
-
-def structure() -> str:
-    """Return the columns as ClickHouse writes a structure: name type, name type."""
-    return ", ".join(f"{name} {kind}" for name, kind in COLUMNS.items())

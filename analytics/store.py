@@ -1,8 +1,5 @@
 """The history: the one wall to SQL. Parquet segments, read by ClickHouse's engine in-process."""
 
-import contextlib
-import hashlib
-import io
 from collections.abc import Mapping, Sequence
 from importlib.resources import files
 from pathlib import Path
@@ -11,31 +8,35 @@ from typing import TYPE_CHECKING, Protocol
 
 import polars as pl
 
-from analytics.frame import schema
-from analytics.result import structure
+from analytics.segments import Segments
+from analytics.tables import BATCHES, RESULTS
 from slurm_hooks.errors import StoreError
-from slurm_hooks.files import write_durably
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _NONE: Mapping[str, object] = MappingProxyType({})
-_MAGIC = b"PAR1"
-_VIEWS = ("history", "status")
-_SEGMENT_MODE = 0o644
+_VIEWS = ("history", "status", "visits", "runs")
 _MAX_QUERY_BYTES = 64_000_000
 """The list of segments is part of the view's text; ClickHouse's own limit is 256 KiB."""
+
+_Names = tuple[tuple[str, ...], ...]
+"""The segments of each table."""
 
 
 class Store(Protocol):
     """Where results are kept. Raises StoreError when it refuses."""
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Add *rows*, all or none; adding rows again changes no view."""
+        """Add *rows* to `results`, all or none; adding rows again changes no view."""
+        ...
+
+    def append_plans(self, rows: pl.DataFrame) -> None:
+        """Add *rows* to `batches`, all or none; adding rows again changes no view."""
         ...
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NONE) -> pl.DataFrame:
-        """Return the rows of *sql*, which may read `results`, `history` and `status`.
+        """Return the rows of *sql*, which may read the two tables and every view in sql/.
 
         ``{name:Type}`` in it stands for a parameter. Times come back in UTC.
         """
@@ -43,39 +44,33 @@ class Store(Protocol):
 
 
 class EmbeddedStore:
-    """Immutable segments in one directory. Many readers; one writer at a time.
+    """Immutable segments: of `results` in the directory, of `batches` in one below it.
 
-    The engine is loaded at the first query; a process that asked must not fork after it.
+    Many readers; one writer at a time. The engine is loaded at the first query; a process
+    that asked must not fork after it.
     """
 
     def __init__(self, directory: Path) -> None:
         self._directory = directory
+        self._results = Segments(RESULTS, directory)
+        self._batches = Segments(BATCHES, directory / BATCHES.name)
+        self._tables = (self._results, self._batches)
         self._client: Client | None = None
-        self._shown: tuple[str, ...] | None = None
-        self._whole: set[str] = set()
-        self._refused: dict[str, str] = {}
+        self._shown: _Names | None = None
 
     @property
     def refused(self) -> Sequence[str]:
         """One line for each ``.parquet`` file that is not a segment of ours; it is not read."""
-        return [self._refused[name] for name in sorted(self._refused)]
+        return [line for table in self._tables for line in table.refused]
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Add *rows* as one segment, named by its content: the same rows replace themselves."""
-        if rows.schema != schema():
-            raise StoreError(f"{self._directory}: rows of another schema: {rows.schema}")
-        ordered = rows.sort("node", "check_name", "finished_at", "result_id", "revision")
-        buffer = io.BytesIO()
-        ordered.write_parquet(buffer, compression="zstd")
-        path = self._directory / f"{_segment_name(ordered)}.parquet"
-        try:
-            self._remove_leftovers()
-            write_durably(path, buffer.getvalue(), mode=_SEGMENT_MODE)
-        except OSError as error:
-            raise StoreError(
-                f"{path}: cannot write the segment: {error.strerror or error}; "
-                "nothing is lost: the records stay in the spool until `cluster-doctor ingest` works"
-            ) from error
+        """Add *rows* to `results`; the same rows replace themselves."""
+        self._results.append(rows)
+
+    def append_plans(self, rows: pl.DataFrame) -> None:
+        """Add *rows* to `batches`; the same rows replace themselves."""
+        self._batches.make()
+        self._batches.append(rows)
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NONE) -> pl.DataFrame:
         """Return the rows of *sql*; asks once more where a segment vanished meanwhile."""
@@ -99,51 +94,28 @@ class EmbeddedStore:
             self._client.close()
         self._client, self._shown = None, None
 
-    def _segments(self) -> tuple[str, ...]:
-        try:
-            names = sorted(path.stem for path in self._directory.glob("[!.]*.parquet"))
-            if not names and not self._directory.is_dir():
-                raise StoreError(f"{self._directory}: there is no such directory; is it mounted?")
-        except OSError as error:
-            raise StoreError(f"{self._directory}: cannot list it: {error.strerror}") from error
-        self._refused = {name: why for name, why in self._refused.items() if name in names}
-        for name in names:
-            if name not in self._whole:
-                self._inspect(name)
-        return tuple(name for name in names if name in self._whole)
+    def _segments(self) -> _Names:
+        if not self._directory.is_dir():
+            raise StoreError(f"{self._directory}: there is no such directory; is it mounted?")
+        return tuple(table.names() for table in self._tables)
 
-    def _inspect(self, name: str) -> None:
-        path = self._directory / f"{name}.parquet"
-        with contextlib.suppress(FileNotFoundError):
-            reason = _why_not_ours(path)
-            if reason is None:
-                self._whole.add(name)
-                self._refused.pop(name, None)
-            else:
-                self._refused[name] = f"{path}: not read: {reason}; move it out of this directory"
+    def _vanished(self, segments: _Names) -> bool:
+        return any(
+            table.vanished(names) for table, names in zip(self._tables, segments, strict=True)
+        )
 
-    def _vanished(self, segments: Sequence[str]) -> bool:
-        return any(not (self._directory / f"{name}.parquet").exists() for name in segments)
-
-    def _show(self, segments: tuple[str, ...]) -> None:
-        """Make the view `results` read exactly *segments*."""
+    def _show(self, segments: _Names) -> None:
+        """Make the tables read exactly *segments*."""
         if self._shown == segments and self._client:
             return
         first = self._shown is None
-        source = self._source(segments)
-        self._command(f"CREATE OR REPLACE VIEW results AS SELECT * FROM {source}")  # noqa: S608
+        for table, names in zip(self._tables, segments, strict=True):
+            source = f"SELECT * FROM {table.source(names)}"  # noqa: S608 quoted
+            self._command(f"CREATE OR REPLACE VIEW {table.table.name} AS {source}")
         if first:
             for name in _VIEWS:
                 self._command(files("analytics").joinpath(f"sql/{name}.sql").read_text())
         self._shown = segments
-
-    def _source(self, segments: Sequence[str]) -> str:
-        if not segments:
-            return f"null({_quoted(structure())})"
-        if set(str(self._directory)) & set("{}*?"):
-            raise StoreError(f"{self._directory}: a history's path cannot hold any of {{}}*?")
-        listed = f"{self._directory}/{{{','.join(segments)}}}.parquet"
-        return f"file({_quoted(listed)}, Parquet, {_quoted(structure())})"
 
     def _command(self, sql: str) -> None:
         from clickhouse_connect.driver.exceptions import ClickHouseError  # noqa: PLC0415 slow
@@ -174,10 +146,6 @@ class EmbeddedStore:
             self._client = _open(f"store_{id(self):x}")
         return self._client
 
-    def _remove_leftovers(self) -> None:
-        for path in self._directory.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
-
 
 def _open(database: str) -> "Client":
     import clickhouse_connect  # noqa: PLC0415 takes 0.3 s; only who asks pays for it
@@ -197,32 +165,6 @@ def _open(database: str) -> "Client":
         return clickhouse_connect.get_client(interface="chdb", database=database, settings=settings)
     except ClickHouseError as error:
         raise StoreError(f"the history's engine does not start: {_first_line(error)}") from error
-
-
-def _segment_name(rows: pl.DataFrame) -> str:
-    ids = zip(rows["result_id"].to_list(), rows["revision"].to_list(), strict=True)
-    digest = hashlib.sha256("".join(f"{name}.{number}\n" for name, number in ids).encode())
-    latest = max(rows["finished_at"].to_list())
-    return f"{latest:%Y%m%dT%H%M%S}-{digest.hexdigest()[:16]}"
-
-
-def _why_not_ours(path: Path) -> str | None:
-    """Return why *path* is not a whole segment of our schema, or None where it is one."""
-    try:
-        with path.open("rb") as file:
-            if file.read(4) != _MAGIC or file.seek(-4, io.SEEK_END) < 0 or file.read() != _MAGIC:
-                return "torn, or not Parquet"
-        found = pl.read_parquet_schema(path)
-    except FileNotFoundError:
-        raise
-    except (OSError, pl.exceptions.PolarsError) as error:
-        return _first_line(error)
-    return None if found == dict(schema()) else "its columns are not ours"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
 
 
 def _first_line(error: Exception) -> str:

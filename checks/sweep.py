@@ -291,6 +291,8 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in seen.free))
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
+    if advanced.submitted:
+        sweeper.ingest(clock())  # so that `runs` shows what is under way
     return done
 
 

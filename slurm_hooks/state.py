@@ -29,6 +29,7 @@ class State:
         batches/<batch>/batch.json       written before the batch is submitted; holds the token
         batches/<batch>/submitted.json   written once Slurm took it
         batches/<batch>/cancelled.<task>.json  who wants that visit gone
+        batches/<batch>/recorded         there once its plan is in the history
         batches/<batch>/results/         its records, once they are in the history
         archive/<batch>/                 the same, once every check has its result
         spool/                           records on their way to the history
@@ -197,7 +198,8 @@ class State:
 
     def read_submission(self, batch_id: str) -> Submission | None:
         """Return what Slurm was asked, or None where it was not (or nobody could write it down)."""
-        path = self.batches / batch_id / "submitted.json"
+        directory = self.batch_directory(batch_id) or self.batches / batch_id
+        path = directory / "submitted.json"
         try:
             return batches.load_submission(read_regular(path, limit=10_000))
         except FileNotFoundError:
@@ -235,6 +237,17 @@ class State:
     def spooled(self) -> list[Path]:
         """Return the record files in the spool, in name order."""
         return [path for path in _entries(self.spool) if not path.name.startswith(".")]
+
+    def is_recorded(self, batch_id: str) -> bool:
+        """Whether the plan of batch *batch_id* is in the history, or there is no such batch."""
+        directory = self.batch_directory(batch_id)
+        return directory is None or (directory / "recorded").exists()
+
+    def mark_recorded(self, batch_id: str) -> None:
+        """Write down that the plan of batch *batch_id* is in the history."""
+        directory = self.batch_directory(batch_id)
+        if directory is not None:
+            _write(directory / "recorded", b"")
 
     def finished(self, batch_id: str) -> set[tuple[int, str]]:
         """Return the (task, check) pairs of an open batch whose result is in the history."""

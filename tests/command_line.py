@@ -16,7 +16,9 @@ from slurm_hooks.cli import Commands, main
 from slurm_hooks.state import State
 
 ROOT = Path(__file__).parent.parent
-OURS = {name: f"analytics.cli:{name}" for name in ("status", "history", "ingest")}
+OURS = {name: f"analytics.cli:{name}" for name in ("status", "history", "ingest")} | {
+    "runs": "analytics.runs_cli:runs"
+}
 
 
 def group(targets: Mapping[str, str]) -> Commands:

@@ -93,7 +93,7 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
     ("arguments", "message"),
     [
         (["histroy"], "there is no command 'histroy' (did you mean 'history'?); see "),
-        (["xyz"], "there is no command 'xyz'; there are history, ingest, status; see "),
+        (["xyz"], "there is no command 'xyz'; there are history, ingest, runs, status; see "),
         (["--bogus"], "No such option '--bogus'"),
         (["status", "--jsonn"], "status: No such option '--jsonn'"),
         (["status", "extra"], "status: Got unexpected extra argument (extra); see "),
@@ -104,6 +104,9 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
         (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json and --csv"),
         (["history", "-S", "soon"], "'soon' is not a time; write it like 2030-11-21T14:30"),
         (["history", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),
+        (["runs", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),
+        (["runs", "x"], "'x' is no run; `cluster-doctor runs --all` lists them"),
+        (["runs", "20300102T110000Z-00000000", "-a"], "give a RUN, or --all, --starttime"),
     ],
 )
 def test_wrong_usage_is_one_line_that_names_the_remedy_and_exit_2(
@@ -173,7 +176,12 @@ def test_the_whole_program_answers_version_and_help(site: Site) -> None:
 
 def test_help_and_status_import_nothing_heavy(site: Site) -> None:
     heavy = "polars chdb clickhouse_connect pyarrow pandas numpy pydantic ClusterShell yaml"
-    for arguments in (["--help"], ["status", "-N", "n1,n2", "-s", "fail"], ["history", "--help"]):
+    for arguments in (
+        ["--help"],
+        ["status", "-N", "n1,n2", "-s", "fail"],
+        ["history", "--help"],
+        ["runs", "--help"],
+    ):
         done = site.start(*arguments, python=("-X", "importtime"))
         assert done.returncode == 0, done.stderr
         imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}

@@ -13,9 +13,11 @@ import pytest
 
 from analytics.effects import Disk, Effects
 from analytics.ingest import ingest
+from analytics.planned import Planned
 from analytics.result import Result
 from analytics.snapshot import Snapshot
 from analytics.store import EmbeddedStore
+from slurm_hooks.batch import Submission
 from slurm_hooks.record import Evidence, Outcome, dumps
 from slurm_hooks.state import State
 from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
@@ -36,6 +38,14 @@ class Mortal:
             raise Died
         self._lives -= 1
 
+    def append_plans(self, rows: Sequence[Planned]) -> None:
+        self._live()
+        self._effects.append_plans(rows)
+
+    def mark_recorded(self, batch_id: str) -> None:
+        self._live()
+        self._effects.mark_recorded(batch_id)
+
     def append(self, rows: Sequence[Result]) -> None:
         self._live()
         self._effects.append(rows)
@@ -54,8 +64,10 @@ class Mortal:
 
 
 def _spool(state: State) -> None:
-    """Three good records, one of Slurm's, one that waits and one that is none."""
-    state.write_batch(batch())
+    """A batch without records, and one with: three good, one of Slurm's, one waiting, one odd."""
+    for one in (batch(), batch(1)):
+        state.write_batch(one)
+        state.write_submission(one.id, Submission(job_id=7, submitted_at=one.created_at))
     put(state, *(record(batch(), task) for task in range(3)))
     put(state, record(batch(), 3, outcome=Outcome.NODE_FAIL, evidence=Evidence.SLURM))
     put(state, record(batch(), 0, "memory", outcome=None))
@@ -67,8 +79,10 @@ def _all(state: State) -> tuple[object, ...]:
     found = EmbeddedStore(state.history).query(
         "SELECT result_id, node, outcome FROM history ORDER BY node, result_id"
     )
+    runs = EmbeddedStore(state.history).query("SELECT * FROM runs ORDER BY batch, check_name")
     return (
         found.rows(),
+        runs.rows(),
         sorted(Snapshot(state.snapshot).standings()),
         [path.name for path in state.spooled()],
         state.finished(batch().id),
@@ -112,7 +126,7 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         assert _ingest(state)
         assert _all(state) == _all(whole), f"died before effect {lives}"
         lives += 1
-    assert lives == 8  # set aside, append, count, four files, and the run that lived
+    assert lives == 11  # plans, two marks, set aside, append, count, four files, and the last
 
 
 def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:
@@ -120,7 +134,7 @@ def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:
     _spool(whole)
     _spool(state)
     _ingest(whole)
-    for lives in (0, 1, 2, 3, 2, 3, 1):
+    for lives in (0, 1, 2, 3, 4, 5, 4, 5, 3, 1):
         _ingest(state, lives=lives)
     assert _ingest(state)
     assert _all(state) == _all(whole)

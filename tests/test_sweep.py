@@ -95,6 +95,11 @@ class World:
         )
         return [cast("tuple[str, str, str]", row) for row in found.iter_rows()]
 
+    def runs(self) -> list[tuple[object, ...]]:
+        """Every run: (check, status, planned, ended)."""
+        found = self.store.query("SELECT check_name, status, planned, ended FROM runs ORDER BY ALL")
+        return found.rows()
+
 
 def settings(root: Path) -> Settings:
     return parse_settings(
@@ -156,6 +161,14 @@ def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
     assert planned() == {("storage",)}
     assert world.state.resume("cpu")
     assert planned() == {CHECKS}
+
+
+def test_what_is_under_way_is_a_run_as_soon_as_it_was_submitted(world: World) -> None:
+    world.sweep()
+    assert world.runs() == [(check, "InProgress", 4, 0) for check in CHECKS]
+    world.run_visits()
+    world.sweep()
+    assert world.runs() == [(check, "Complete", 4, 4) for check in CHECKS]
 
 
 def test_no_task_is_released_before_it_is_pinned(world: World) -> None:
@@ -371,10 +384,12 @@ def test_a_sweep_killed_at_any_effect_ends_as_if_it_had_not_been(
     kill_and_recover(undisturbed, CrashPoint(), before)
     expected = undisturbed.rows()
     assert {row for row in PROVEN if row[:2] != unproven} <= set(expected)
+    runs = undisturbed.runs()
     for number in count():
         world, point = World(tmp_path / f"killed-{number}"), CrashPoint(at=number)
         kill_and_recover(world, point, before)
         assert world.rows() == expected, f"killed before effect {number}: {point.effects}"
+        assert world.runs() == runs
         assert world.state.open_batches() == []
         if len(point.effects) < number:
             break
