@@ -216,3 +216,13 @@ def test_a_job_of_its_own_can_be_cancelled_and_says_so(site: Lab) -> None:
     doctor(site, "sweep")
     assert {row.outcome for row in history(site)} == {"cancelled"}
     assert all("(cancelled by " in row.detail for row in history(site))
+
+
+def test_a_users_job_takes_the_node_from_a_job_of_its_own_too(site: Lab) -> None:
+    site.add_check("alone", mode="jobs", command=["sleep", "60"])
+    doctor(site, "run", "alone", "-w", "n000")
+    wait_for_visits(site, "R", 1)
+    site.occupy("n000")
+    site.configure(record_grace="0s", include_nodes="n007")
+    doctor(site, "sweep")
+    assert [row.outcome for row in history(site)] == ["preempted"]
