@@ -139,14 +139,24 @@ def reconcile(
 
 def _by_batch(tasks: Iterable[Task], opened: Sequence[OpenBatch]) -> dict[tuple[str, int], Task]:
     """Return the tasks of *opened* by (batch id, task); of two incarnations the live one."""
-    wanted = {one.batch.comment: one.batch.id for one in opened}
+    wanted = {one.batch.comment: one.batch for one in opened}
     found: dict[tuple[str, int], Task] = {}
     for task in tasks:
-        if task.comment in wanted and task.task is not None:
-            key = wanted[task.comment], task.task
+        batch = wanted.get(task.comment)
+        number = task.task if batch is None else _number(task, batch)
+        if batch is not None and number is not None:
+            key = batch.id, number
             if key not in found or found[key].ended:
                 found[key] = task
     return found
+
+
+def _number(task: Task, batch: Batch) -> int | None:
+    """Return its number, which squeue forgets of an array's only task that never started."""
+    if task.task is not None:
+        return task.task
+    bound = [one.task for one in batch.visits if one.node == task.required_node]
+    return next(iter(bound), batch.visits[0].task if len(batch.visits) == 1 else None)
 
 
 def _needs_accounting(one: OpenBatch, tasks: Mapping[tuple[str, int], Task]) -> bool:

@@ -226,3 +226,20 @@ def test_a_users_job_takes_the_node_from_a_job_of_its_own_too(site: Lab) -> None
     site.configure(record_grace="0s", include_nodes="n007")
     doctor(site, "sweep")
     assert [row.outcome for row in history(site)] == ["preempted"]
+
+
+def test_a_job_of_its_own_that_somebody_cancels_before_it_starts_says_so(site: Lab) -> None:
+    """squeue then shows no array number any more."""
+    site.add_check("alone", mode="jobs")
+    site.occupy("n000")
+    site.occupy("n001")
+    doctor(site, "run", "alone", "-w", "n[000-001]", "--now")
+    wait_for_visits(site, "PD", 2)
+    print(site.run(["squeue", "-a", "--array", "-t", "all", "-o", "%A %F %K %n %T"]).stdout)
+    site.run(["scancel", "-u", SERVICE])
+    site.wait_for(lambda: not queue(site, "PD"), 20, "them to be gone")
+    print(site.run(["squeue", "-a", "--array", "-t", "all", "-o", "%A %F %K %n %T"]).stdout)
+    site.configure(record_grace="0s", include_nodes="n007")
+    doctor(site, "sweep")
+    assert [row.outcome for row in history(site)] == ["not_started"] * 2
+    assert {row.detail for row in history(site)} == {"the visit was cancelled before it started"}
