@@ -235,10 +235,8 @@ def test_a_job_of_its_own_that_somebody_cancels_before_it_starts_says_so(site: L
     site.occupy("n001")
     doctor(site, "run", "alone", "-w", "n[000-001]", "--now")
     wait_for_visits(site, "PD", 2)
-    print(site.run(["squeue", "-a", "--array", "-t", "all", "-o", "%A %F %K %n %T"]).stdout)
     site.run(["scancel", "-u", SERVICE])
     site.wait_for(lambda: not queue(site, "PD"), 20, "them to be gone")
-    print(site.run(["squeue", "-a", "--array", "-t", "all", "-o", "%A %F %K %n %T"]).stdout)
     site.configure(record_grace="0s", include_nodes="n007")
     doctor(site, "sweep")
     assert [row.outcome for row in history(site)] == ["not_started"] * 2
