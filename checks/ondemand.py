@@ -6,6 +6,7 @@ from datetime import datetime
 
 from analytics.history import Last
 from checks.catalogue import Catalogue
+from checks.definition import CheckDefinition
 from checks.due import Key, Rule
 from checks.eligible import Verdict, why_not_free
 from checks.plan import NodePlan, Plan, make_plan
@@ -23,6 +24,7 @@ from checks.sweep import (
     observe,
     write_down,
 )
+from slurm_hooks.batch import Mode
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.reconcile import OpenBatch, read_open_batches
@@ -106,7 +108,7 @@ def ask(
         limits=limits_now(sweeper.settings, len(seen.nodes), opened),
         now=now,
     )
-    return _explained(plan, catalogue, nodes, wanted)
+    return _explained(sweeper.settings, plan, catalogue, nodes, wanted)
 
 
 def start(
@@ -250,12 +252,14 @@ def _as_if_free(node: Node) -> Node:
     return idle if why_not_free(idle) is None else node
 
 
-def _explained(plan: Plan, catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted) -> Asked:
+def _explained(
+    settings: Settings, plan: Plan, catalogue: Catalogue, nodes: Sequence[Node], wanted: Wanted
+) -> Asked:
     left_out: list[LeftOut] = []
     postponed: list[LeftOut] = []
     by_name = {one.node: one for one in plan.nodes}
     for node in nodes:
-        unfit = _unfit(catalogue, node, wanted[node.name])
+        unfit = _unfit(settings, catalogue, node, wanted[node.name])
         left_out.extend(unfit)
         missing = wanted[node.name] - {name for one in unfit for name in one.checks}
         rest = _rest(by_name[node.name], missing)
@@ -264,13 +268,23 @@ def _explained(plan: Plan, catalogue: Catalogue, nodes: Sequence[Node], wanted: 
     return Asked(plan=plan, left_out=left_out, postponed=postponed)
 
 
-def _unfit(catalogue: Catalogue, node: Node, names: Iterable[str]) -> list[LeftOut]:
-    reasons = ((name, mismatch(catalogue.get(name), node)) for name in sorted(names))
+def _unfit(
+    settings: Settings, catalogue: Catalogue, node: Node, names: Iterable[str]
+) -> list[LeftOut]:
+    reasons = ((name, _mismatch(settings, catalogue.get(name), node)) for name in sorted(names))
     return [
         LeftOut(node=node.name, checks=(name,), verdict=Verdict.EXCLUDED, why=f"not for it: {why}")
         for name, why in reasons
         if why
     ]
+
+
+def _mismatch(settings: Settings, definition: CheckDefinition, node: Node) -> str:
+    """Return why a visit for *definition* cannot go to *node*, or nothing where it can."""
+    single = settings.partition_single
+    if definition.shape.mode is not Mode.ARRAY and single not in node.partitions:
+        return f"is not in partition {single}"
+    return mismatch(definition, node)
 
 
 def _rest(found: NodePlan, wanted: frozenset[str]) -> LeftOut | None:

@@ -11,6 +11,7 @@ import pytest
 from checks.catalogue import Catalogue
 from checks.definition_file import DefinitionFile, parse_definition
 from checks.eligible import Verdict
+from checks.ondemand import start
 from checks.sweep import check_single_partition
 from slurm_hooks.batch import Mode
 from slurm_hooks.errors import ConfigError
@@ -111,6 +112,10 @@ def test_a_node_that_only_errs_does_not_keep_the_turn(world: World) -> None:
 def test_a_node_outside_the_partition_for_single_jobs_is_not_visited_by_them(world: World) -> None:
     in_mode(world, "jobs", both=True)
     world.slurm.node_list[0] = replace(world.slurm.node_list[0], partitions=("main", "background"))
+    asked = start(
+        world.sweeper, {"n0": frozenset({"cpu"})}, patient=False, clock=lambda: world.slurm.now
+    )
+    assert [one.why for one in asked.asked.left_out] == ["not for it: is not in partition hidden"]
     until_nothing_is_due(world)
     assert {node for node, *_ in world.rows()} == {"n1", "n2", "n3"}
 

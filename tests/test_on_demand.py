@@ -216,3 +216,28 @@ def test_a_job_of_its_own_can_be_cancelled_and_says_so(site: Lab) -> None:
     doctor(site, "sweep")
     assert {row.outcome for row in history(site)} == {"cancelled"}
     assert all("(cancelled by " in row.detail for row in history(site))
+
+
+def test_a_users_job_takes_the_node_from_a_job_of_its_own_too(site: Lab) -> None:
+    site.add_check("alone", mode="jobs", command=["sleep", "60"])
+    doctor(site, "run", "alone", "-w", "n000")
+    wait_for_visits(site, "R", 1)
+    site.occupy("n000")
+    site.configure(record_grace="0s", include_nodes="n007")
+    doctor(site, "sweep")
+    assert [row.outcome for row in history(site)] == ["preempted"]
+
+
+def test_a_job_of_its_own_that_somebody_cancels_before_it_starts_says_so(site: Lab) -> None:
+    """squeue then shows no array number any more."""
+    site.add_check("alone", mode="jobs")
+    site.occupy("n000")
+    site.occupy("n001")
+    doctor(site, "run", "alone", "-w", "n[000-001]", "--now")
+    wait_for_visits(site, "PD", 2)
+    site.run(["scancel", "-u", SERVICE])
+    site.wait_for(lambda: not queue(site, "PD"), 20, "them to be gone")
+    site.configure(record_grace="0s", include_nodes="n007")
+    doctor(site, "sweep")
+    assert [row.outcome for row in history(site)] == ["not_started"] * 2
+    assert {row.detail for row in history(site)} == {"the visit was cancelled before it started"}

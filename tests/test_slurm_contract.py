@@ -128,6 +128,19 @@ def test_a_visit_alone_is_held_bound_to_its_node_and_keeps_its_number(cluster: C
     cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED"])
 
 
+def test_a_visit_alone_that_never_started_loses_its_number_and_keeps_its_node(
+    cluster: Cluster,
+) -> None:
+    batch = cluster.batch(visits=3)
+    visit = batch.visits[2]
+    job_id = cluster.submit(batch, visit)
+    cluster.slurm.cancel([f"{job_id}_2"], only_pending=False)
+    cluster.wait(job_id, lambda tasks: states(tasks) == ["CANCELLED"])
+    assert [(task.task, task.required_node) for task in cluster.tasks(job_id).values()] == [
+        (None, visit.node)
+    ]
+
+
 def test_an_unknown_node_leaves_its_task_unpinned_and_the_others_pinned(cluster: Cluster) -> None:
     job_id = cluster.submit(cluster.batch(visits=2))
     cluster.slurm.pin(job_id, {0: "no-such-node", 1: cluster.nodes[0]})

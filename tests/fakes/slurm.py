@@ -124,8 +124,11 @@ class FakeSlurm:
         return len(running) >= self.batches[job_id].throttle
 
     def end(self, key: tuple[int, int], state: str) -> None:
-        """End a task as *state*."""
-        self.tasks[key] = replace(self.tasks[key], state=state, ended_at=self.now)
+        """End a task as *state*; of a job's only task that never started the number is lost."""
+        task = self.tasks[key]
+        only = task.pending and sum(one[0] == key[0] for one in self.tasks) == 1
+        number = None if only else task.task
+        self.tasks[key] = replace(task, state=state, ended_at=self.now, task=number)
 
     def pass_time(self, length: timedelta) -> None:
         """Move the clock; what ended more than MinJobAge ago is only in the accounting then."""
