@@ -159,12 +159,19 @@ def reconcile(
 
 def _by_batch(tasks: Iterable[Task], opened: Sequence[OpenBatch]) -> _Incarnations:
     """Return the tasks of *opened* by (batch id, task): more than one where ids were reused."""
-    wanted = {one.batch.comment: one.batch.id for one in opened}
+    wanted = {one.batch.comment: one.batch for one in opened}
     found: _Incarnations = {}
     for task in tasks:
-        if task.comment in wanted and task.task is not None:
-            found.setdefault((wanted[task.comment], task.task), []).append(task)
+        batch = wanted.get(task.comment)
+        number = task.task if batch is None else _number(task, batch)
+        if batch is not None and number is not None:
+            found.setdefault((batch.id, number), []).append(task)
     return found
+
+
+def _number(task: Task, batch: Batch) -> int | None:
+    """Return its number in the array, which squeue forgets of an only task that never started."""
+    return batch.visits[0].task if task.task is None and len(batch.visits) == 1 else task.task
 
 
 def _together(seen: _Incarnations, past: _Incarnations) -> _Incarnations:
