@@ -16,6 +16,7 @@ from analytics.result import Result
 from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.summary import summary
+from slurm_hooks.account import as_service
 from slurm_hooks.cli import App
 from slurm_hooks.errors import StoreError
 from slurm_hooks.state import State
@@ -105,6 +106,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     Killed or repeated, it neither loses a result nor counts one twice. What is no record
     of ours is set aside with the reason.
     """
+    as_service(app.settings, "ingest")
     from analytics import ingest as work  # noqa: PLC0415 loads Polars
     from analytics.store import EmbeddedStore  # noqa: PLC0415
 

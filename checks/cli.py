@@ -21,9 +21,10 @@ from checks.definition_file import load_definition
 from checks.eligible import Verdict
 from checks.plan import NodePlan, Plan
 from checks.progress import say_progress, wait_for
-from checks.service import as_service, asked_by, my_turn
+from checks.service import my_turn
 from checks.sweep import Sweep, Sweeper, observe, plan_now
 from checks.sweep import sweep as sweep_once
+from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError

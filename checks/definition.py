@@ -203,10 +203,10 @@ class Timeouts(BaseModel):
 
     model_config = STRICT
 
-    pending: PositiveDuration = timedelta(minutes=5)
-    """For its node to become free once it is submitted."""
-    queue: PositiveDuration = timedelta(minutes=30)
-    """In all, its turn in a batch included."""
+    pending: PositiveDuration | None = None
+    """For Slurm to start it once it could; None leaves it to the settings."""
+    queue: PositiveDuration | None = None
+    """In all, its turn in a batch included; None leaves it to the settings."""
 
 
 class Retries(BaseModel):

@@ -6,13 +6,11 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Literal
 
 from analytics.history import History
 from analytics.hostlist import expand
 from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
-from checks.definition import Timeouts
 from checks.due import Rule
 from checks.eligible import why_not_free
 from checks.plan import Limits, Plan, PlannedBatch, make_plan
@@ -319,8 +317,8 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
     settings = sweeper.settings
     timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
-    queue_limit = smallest(timeouts, "queue", default=settings.queue_limit)
-    pending_limit = smallest(timeouts, "pending", default=settings.pending_limit)
+    queue_limit = smallest([one.queue for one in timeouts], default=settings.queue_limit)
+    pending_limit = smallest([one.pending for one in timeouts], default=settings.pending_limit)
     return Batch(
         id=new_batch_id(now),
         token=new_token(),
@@ -341,17 +339,12 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
     )
 
 
-def smallest(
-    timeouts: Sequence[Timeouts], which: Literal["pending", "queue"], *, default: timedelta
-) -> timedelta:
+def smallest(limits: Sequence[timedelta | None], *, default: timedelta) -> timedelta:
     """Return what holds for a whole batch: the least of its checks' limits.
 
-    A definition that does not give the limit has the settings' *default*.
+    A check without a limit of its own has the settings' *default*.
     """
-    return min(
-        (getattr(one, which) if which in one.model_fields_set else default for one in timeouts),
-        default=default,
-    )
+    return min((default if one is None else one for one in limits), default=default)
 
 
 def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:

@@ -1,7 +1,6 @@
 """Turns parsed JSON or TOML into frozen dataclasses, or says which key is wrong and why."""
 
 import dataclasses
-import difflib
 import functools
 import types
 import typing
@@ -52,6 +51,8 @@ def encode(value: object) -> object:
 
 def nearest(name: str, known: Sequence[str]) -> str:
     """Return `` (did you mean 'x'?)`` for the closest of *known*, or nothing."""
+    import difflib  # noqa: PLC0415 only a mistake needs it, and users wait for the node Epilog
+
     found = difflib.get_close_matches(name, known, n=1)
     return f" (did you mean {found[0]!r}?)" if found else ""
 

@@ -7,12 +7,11 @@ from pathlib import Path
 
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.leftovers import JOB_VARIABLE
 from slurm_hooks.settings import Settings
 
 _PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 _HANDED_ON = ("SLURM_CONF", "CUDA_VISIBLE_DEVICES", "ROCR_VISIBLE_DEVICES")
-JOB_VARIABLE = "CLUSTER_DOCTOR_JOB_ID"
-"""Every process of a visit has it, or SLURM_JOB_ID; the node Epilog knows them by it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from slurm_hooks import procfs
-from slurm_hooks.environment import JOB_VARIABLE
 from slurm_hooks.procfs import Process
+
+JOB_VARIABLE = "CLUSTER_DOCTOR_JOB_ID"
+"""Every process of a visit has it, or SLURM_JOB_ID; the node Epilog knows them by it."""
 
 _KILL_FOR_S = 4.0
 

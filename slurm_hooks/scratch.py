@@ -3,7 +3,6 @@
 import contextlib
 import os
 import shutil
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -67,6 +66,8 @@ def _is_ours(path: Path) -> bool:
 
 
 def _make_private() -> Path | None:
+    import tempfile  # noqa: PLC0415 users wait for the node Epilog, which needs none
+
     for parent in _FALLBACKS:
         try:
             made = Path(tempfile.mkdtemp(prefix="cluster-doctor-", dir=parent))
@@ -80,6 +81,8 @@ def _make_private() -> Path | None:
 
 def _takes_data(directory: Path) -> bool:
     """Whether there is room: a full disk has names left when it has no blocks."""
+    import tempfile  # noqa: PLC0415 as above
+
     try:
         with tempfile.TemporaryFile(dir=directory) as file:
             file.write(bytes(4096))

@@ -2,6 +2,7 @@
 
 import subprocess
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from math import ceil
@@ -25,7 +26,9 @@ from slurm_hooks.slurm_text import (
 
 _QUEUE_ARGUMENTS = ("-h", "-a", "--array", "-t", "all", "-o", QUEUE_FORMAT)
 _FEW = 20
-"""Up to here the two commands that save time would cost more."""
+"""Up to here the commands that save time would cost more."""
+_AT_ONCE = 4
+"""How many scontrol share the updates of an array: each waits for slurmctld most of its time."""
 
 
 class Slurm(Protocol):
@@ -113,7 +116,7 @@ class SlurmCommands:
         return int(job_id)
 
     def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
-        """As `Slurm.pin`: one scontrol reads all updates from its standard input.
+        """As `Slurm.pin`: a scontrol, or a few at once, read all updates from standard input.
 
         An update of ``12_3`` costs slurmctld and scontrol time that grows with the array,
         one of the job that this task is does not. So one update that changes nothing makes
@@ -122,12 +125,19 @@ class SlurmCommands:
         scontrol goes on after a line that fails and says so only in its exit
         status, so the caller reads the queue back.
         """
-        own = self._split(job_id, sorted(nodes)) if len(nodes) > _FEW else {}
+        many = len(nodes) > _FEW
+        own = self._split(job_id, sorted(nodes)) if many else {}
         lines = [
             f"update JobId={own.get(task, f'{job_id}_{task}')} ReqNodeList={node}\n"
             for task, node in nodes.items()
         ]
-        self._run("scontrol", stdin="".join(lines), accept_failure=True)
+        at_once = _AT_ONCE if many else 1
+
+        def feed(first: int) -> None:
+            self._run("scontrol", stdin="".join(lines[first::at_once]), accept_failure=True)
+
+        with ThreadPoolExecutor(at_once) as pool:
+            list(pool.map(feed, range(at_once)))
 
     def _split(self, job_id: int, tasks: Sequence[int]) -> Mapping[int | None, int]:
         """Make jobs of all but the last of *tasks*; returns their ids by task."""

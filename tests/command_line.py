@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import pwd
 import subprocess
 import sys
 import time
@@ -109,6 +110,7 @@ def new_site(root: Path) -> Site:
     site = Site(root)
     site.settings.write_text(
         f'cluster = "alpha"\nstate_dir = "{root / "state"}"\nlog_dir = "{root / "logs"}"\n'
+        f'service_user = "{pwd.getpwuid(os.geteuid()).pw_name}"\n'
     )
     site.state.prepare()
     return site

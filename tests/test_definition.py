@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from checks.definition import CheckDefinition, Confirm, Nodes, Retries, Selector
+from checks.definition import CheckDefinition, Confirm, Nodes, Retries, Selector, Timeouts
 from checks.definition_file import DefinitionFile, Suspension, load_definition, parse_definition
 from checks.reaction import Note, Notice, Reactions, Reservation
 from slurm_hooks.batch import Mode, Shape
@@ -123,8 +123,8 @@ def test_the_smallest_definition_has_the_documented_defaults() -> None:
     assert found.retry_after == timedelta(hours=1)
     assert found.shape == Shape()
     assert found.nodes == Nodes()
-    assert found.timeouts.pending == timedelta(minutes=5)
-    assert found.timeouts.queue == timedelta(minutes=30)
+    assert found.timeouts == Timeouts()
+    assert (found.timeouts.pending, found.timeouts.queue) == (None, None)
     assert found.failure_reactions == found.success_reactions == Reactions()
 
 

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from slurm_hooks.batch import ControllerWord, load_word
-from slurm_hooks.environment import JOB_VARIABLE
 from slurm_hooks.epilog import JOURNAL
+from slurm_hooks.leftovers import JOB_VARIABLE
 from slurm_hooks.scratch import remove_tree, visit_scratch
 from tests.disks import tmpfs
 from tests.hooks import (

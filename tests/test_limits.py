@@ -13,7 +13,7 @@ from slurm_hooks.batch import dump_batch, load_batch
 from slurm_hooks.errors import ConfigError, SlurmError
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import parse_settings
-from slurm_hooks.slurm_text import Task
+from slurm_hooks.slurm_text import Node, Task
 from slurm_hooks.submission import THROTTLED, why_give_up
 from tests.fakes.slurm import FakeSlurm
 from tests.test_conflict import BATCH
@@ -166,10 +166,10 @@ def test_an_old_batch_does_not_wait_for_the_accounting(world: World) -> None:
 
 def test_a_batch_has_the_least_of_its_checks_limits_and_the_settings_where_they_give_none() -> None:
     own = [Timeouts.model_validate(one) for one in ({}, {"pending": "2m"}, {"queue": "1h"})]
-    assert smallest(own, "pending", default=5 * MINUTE) == 2 * MINUTE
-    assert smallest(own, "pending", default=MINUTE) == MINUTE
-    assert smallest(own, "queue", default=90 * MINUTE) == 60 * MINUTE
-    assert smallest(own[2:], "queue", default=MINUTE) == 60 * MINUTE
+    assert smallest([one.pending for one in own], default=5 * MINUTE) == 2 * MINUTE
+    assert smallest([one.pending for one in own], default=MINUTE) == MINUTE
+    assert smallest([one.queue for one in own], default=90 * MINUTE) == 60 * MINUTE
+    assert smallest([one.queue for one in own[2:]], default=MINUTE) == 60 * MINUTE
 
 
 def test_a_batch_that_an_earlier_version_wrote_has_the_default_limits() -> None:
@@ -219,6 +219,19 @@ def test_a_pass_that_slurm_contradicts_is_an_error_with_both_sides(world: World)
     assert told.item() == 1  # kept, and overruled
     last = world.sweeper.history.last()["n0", "cpu"]
     assert (last.judged, last.attempt) == (None, Outcome.ERROR)
+
+
+def test_the_only_task_of_an_array_is_known_even_where_squeue_forgets_its_number(
+    world: World,
+) -> None:
+    """It does once the task was cancelled before it started."""
+    only = Node(name="n0", state="IDLE", partitions=("main", "background"))
+    world.slurm.node_list[:] = [only]
+    task = end_without_a_start(world)
+    key = (task.array_job_id, 0)
+    world.slurm.tasks[key] = replace(task, task=None, state="CANCELLED")
+    world.sweep()
+    assert details(world, "n0") == {("not_started", "the visit was cancelled before it started")}
 
 
 def test_a_contradicted_record_that_comes_again_is_set_aside(world: World) -> None:

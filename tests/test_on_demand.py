@@ -8,10 +8,10 @@ import pytest
 
 from tests.lab import Lab
 from tests.lab.users import SERVICE
+from tests.site import suspend_shipped
 
 pytestmark = pytest.mark.lab
 
-SHIPPED = ("cpu", "memory", "storage", "dl-unit")
 FIELDS = "node,check,outcome,detail,batch,task,partition,job"
 
 
@@ -29,8 +29,7 @@ class Row(NamedTuple):
 @pytest.fixture
 def site(lab: Lab) -> Lab:
     """A lab where only the checks that a test adds are active, and no sweep finds them due."""
-    for name in SHIPPED:
-        (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
+    suspend_shipped(lab)
     lab.configure(max_concurrent_visits=8, record_grace="0s")
     return lab
 

@@ -13,7 +13,8 @@ from checks.catalogue import Catalogue
 from checks.eligible import Verdict
 from checks.ondemand import Started, start, to_retry
 from checks.ondemand_cli import results_of
-from checks.service import asked_by, in_turn, my_turn
+from checks.service import in_turn, my_turn
+from slurm_hooks.account import asked_by
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.record import Outcome
 from tests.fakes.crash import CrashPoint, Killed, Mortal

@@ -119,6 +119,31 @@ def test_results_that_come_in_the_order_they_ended_never_need_the_history(
         assert known is not None
 
 
+def _overruled(runners: Result) -> Result:
+    """What the sweep makes of a runner's result that Slurm contradicts."""
+    return runners._replace(
+        outcome="error", evidence="conflict", revision=Evidence.CONFLICT.revision
+    )
+
+
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(rounds=st.lists(st.lists(st.tuples(RESULTS, st.booleans()), max_size=6), max_size=6))
+def test_a_result_that_was_overruled_after_the_runners_stays_so_whatever_comes_later(
+    tmp_path: Path, rounds: list[list[tuple[Result, bool]]]
+) -> None:
+    """Ingest counts a conflict after its runner's record, and refuses that one from then on."""
+    snapshot = Snapshot(tmp_path / "status.sqlite")
+    snapshot.replace((), now=NOW)
+    stored: list[Result] = []
+    for drawn in rounds:
+        gone = {one.result_id for one in stored if one.evidence == "conflict"}
+        rows = [one for one, _ in drawn if one.evidence == "slurm" or one.result_id not in gone]
+        rows += [_overruled(one) for one, more in drawn if more and one.evidence == "runner"]
+        stored += rows
+        snapshot.update(rows, partial(_ask, tuple(stored)), now=NOW)
+        assert dict(snapshot.standings()) == expected(stored)
+
+
 def test_the_sql_view_is_the_defined_table(tmp_path: Path) -> None:
     dice = random.Random(5)
     rows = [_result(dice.randrange(60), runner=dice.random() < 0.6) for _ in range(300)]

@@ -375,7 +375,7 @@ def too_old(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("before", "least", "unproven"),
-    [(fresh, 8, None), (half_run, 8, None), (contradicted, 8, ("n0", "cpu")), (too_old, 5, None)],
+    [(fresh, 8, None), (half_run, 8, None), (contradicted, 7, ("n0", "cpu")), (too_old, 5, None)],
 )
 def test_a_sweep_killed_at_any_effect_ends_as_if_it_had_not_been(
     before: Callable[[World], None], least: int, unproven: tuple[str, str] | None, tmp_path: Path

@@ -27,11 +27,12 @@ def show(rows: Sequence[Row]) -> str:
 
 
 def machine() -> str:
-    """Return what the numbers were taken on: processors, memory, system."""
+    """Return what the numbers were taken on: processors, memory, system, and what else it does."""
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 1e9
     return (
         f"{_processor()}, {os.cpu_count()} cores, {memory_gb:.0f} GB, "
-        f"{platform.system()} {platform.release()}, Python {platform.python_version()}"
+        f"{platform.system()} {platform.release()}, Python {platform.python_version()}; "
+        f"load average {os.getloadavg()[0]:.1f} at the start"
     )
 
 

@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from tests.benchmarks.table import Row
 from tests.lab import Lab
 from tests.lab.users import ORDINARY, SERVICE
+from tests.site import suspend_shipped
 
-SHIPPED = ("cpu", "memory", "storage", "dl-unit")
 ROUNDS = 2
 """Over all nodes of the lab; the first node's delays are one sample each round."""
 
@@ -33,8 +33,7 @@ def rows() -> list[Row]:
     with Lab.create() as lab:
         lab.install()
         lab.up()
-        for name in SHIPPED:
-            (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
+        suspend_shipped(lab)
         planned = _Planned()
         delays: dict[str, list[float]] = {name: [] for name in SITUATIONS}
         for _ in range(ROUNDS):  # by turns: what else the machine does is then in all of them
@@ -164,8 +163,7 @@ SITUATIONS: dict[str, Callable[[Lab, _Planned], Iterator[float]]] = {
 def _clean(lab: Lab) -> None:
     """No jobs, no records, every node idle; shipped checks suspended."""
     lab.reset()
-    for name in SHIPPED:
-        (lab.definitions / f"{name}.yaml").write_text("suspend: true\n")
+    suspend_shipped(lab)
 
 
 def _wait_for_running(lab: Lab, count: int, user: str) -> None:

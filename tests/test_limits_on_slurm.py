@@ -1,0 +1,99 @@
+"""On a real cluster: what waits too long is given up, and a forged pass does not count."""
+
+import json
+import os
+from collections.abc import Iterator
+from datetime import UTC, datetime
+
+import pytest
+
+from slurm_hooks.record import Evidence, Outcome, Record
+from slurm_hooks.state import State
+from tests.lab import Lab
+from tests.lab.users import SERVICE, account
+from tests.site import Row, doctor, history, running, suspend_shipped, wait_until_running
+
+pytestmark = pytest.mark.lab
+
+
+@pytest.fixture
+def site(lab: Lab) -> Iterator[Lab]:
+    """A lab where only the checks that a test adds are active."""
+    suspend_shipped(lab)
+    yield lab
+    partition(lab, "UP")
+
+
+def partition(lab: Lab, state: str) -> None:
+    """Let jobs in our partition start, or keep them all waiting."""
+    lab.run(["scontrol", "update", "PartitionName=background", f"State={state}"])
+
+
+def configure(lab: Lab, nodes: str, visits: int = 8) -> None:
+    lab.configure(max_concurrent_visits=visits, record_grace="0s", include_nodes=nodes)
+
+
+def result(lab: Lab, node: str) -> Row:
+    return next(row for row in history(lab) if row.node == node)
+
+
+def test_what_slurm_does_not_start_on_a_free_node_is_given_up_with_slurms_reason(
+    site: Lab,
+) -> None:
+    configure(site, "n[000-001]")
+    site.add_check("quick", timeouts={"pending": "1s"})
+    partition(site, "DOWN")
+    doctor(site, "sweep")
+    argv = ["squeue", "-h", "--array", "-t", "PD", "-o", "%r", "-u", SERVICE]
+    site.wait_for(lambda: "PartitionDown" in site.run(argv).stdout, 20, "Slurm to say why")
+    site.wait_for(lambda: "cancelled" in doctor(site, "sweep").stdout, 20, "it to be given up")
+    doctor(site, "sweep")
+    for node in ("n000", "n001"):
+        assert result(site, node).outcome == "not_started"
+        assert "did not start it within 1s, though its node was free (Part" in (
+            result(site, node).detail
+        )
+
+
+def test_a_visit_behind_the_throttle_waits_on_and_one_whose_node_is_drained_does_not(
+    site: Lab,
+) -> None:
+    configure(site, "n[000-002]", visits=1)
+    site.add_check("slow", command=["sleep", "60"], timeouts={"pending": "1s"})
+    doctor(site, "sweep")
+    wait_until_running(site)
+    first = running(site)[0].split()[1]
+    second, third = sorted({"n000", "n001", "n002"} - {first})
+    site.drain(second, "bad fan")
+    assert doctor(site, "sweep").stdout.count("_") == 1  # one task is cancelled
+    doctor(site, "sweep")
+    assert result(site, second).detail.startswith("the node was no longer free: drained by root")
+    assert {row.node for row in history(site)} == {second}
+    argv = ["squeue", "-h", "--array", "-t", "PD", "-o", "%n", "-u", SERVICE]
+    assert site.run(argv).stdout.split() == [third]
+
+
+def test_a_forged_pass_of_a_visit_that_never_was_is_an_error_with_both_sides(site: Lab) -> None:
+    configure(site, "n000")
+    site.add_check("quick")
+    partition(site, "DOWN")
+    doctor(site, "sweep")
+    state = State(site.state_dir)
+    batch = state.read_batch(state.open_batches()[0])
+    site.run(["scancel", "-u", SERVICE])
+    now = datetime.now(UTC)
+    forged = Record(
+        cluster="lab", batch=batch.id, task=0, attempt=0, check="quick", node="n000", job_id=1,
+        token=batch.token, evidence=Evidence.RUNNER, outcome=Outcome.PASS, detail="trust me",
+        started_at=now, finished_at=now,
+    )  # fmt: skip
+    state.write_record(forged)
+    service = account(SERVICE)
+    os.chown(state.spool / forged.file_name, service.uid, service.gid)
+    doctor(site, "sweep")
+    found = result(site, "n000")
+    assert found.outcome == "error"
+    assert "trust me" in found.detail
+    assert "it never started (CANCELLED)" in found.detail
+    shown = json.loads(doctor(site, "status", "--json", "-o", "outcome,attempt").stdout)
+    assert shown == [{"outcome": None, "attempt": "error"}]
