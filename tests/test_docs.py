@@ -24,6 +24,15 @@ def test_every_command_is_in_the_readme() -> None:
     assert [name for name in commands if f"| `{name}" not in text] == []
 
 
+def test_every_variable_of_a_programs_environment_is_documented() -> None:
+    source = (ROOT / "slurm_hooks" / "environment.py").read_text()
+    names = set(re.findall(r'"([A-Z][A-Z_]{3,})"', source)) - {"SLURM_RESTART_COUNT"}
+    names -= {"SLURM_ARRAY_TASK_ID"}
+    table = (ROOT / "docs" / "checks.md").read_text().split("whole environment is this")[1]
+    assert {name for name in names if f"`{name}`" not in table} == set()
+    assert len(names) > 12
+
+
 def test_every_module_beside_slurm_is_in_the_architecture() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     modules = {path.stem for path in (ROOT / "slurm_hooks").glob("[a-z]*.py")}

@@ -76,7 +76,7 @@ def test_placeholders_are_filled_in_and_other_braces_stay(node: Node) -> None:
     assert node.records()["disk"].detail == f"{sys.executable} n1 {{scratch}} {{other}}"
 
 
-def test_the_environment_is_what_the_readme_says_and_no_more(tmp_path: Path) -> None:
+def test_the_environment_is_what_the_documents_say_and_no_more(tmp_path: Path) -> None:
     node = Node(
         root=tmp_path,
         settings_extra='environment = { SITE = "x", CLUSTER_DOCTOR_NODE = "forged" }',
