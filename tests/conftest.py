@@ -61,6 +61,7 @@ def lab(_session_lab: Lab) -> Lab:
 @pytest.fixture
 def site(lab: Lab) -> Lab:
     """A lab where only the checks that a test adds are active."""
+    lab.wait_until_idle()
     suspend_shipped(lab)
     lab.configure(max_concurrent_visits=8, record_grace="0s")
     return lab

@@ -124,9 +124,10 @@ def test_a_node_that_dies_under_a_visit_is_told_apart_from_a_sick_one(
 
 @pytest.mark.parametrize("how", ["restart", "kill"])
 def test_slurmctld_may_go_and_come_while_visits_run(site: Lab, how: str) -> None:
-    site.add_check("slow", command=["sleep", "3"])
+    site.add_check("slow", command=["sleep", "5"])
     doctor(site, "sweep")
-    wait_until_running(site, 4)
+    started = "every check to run; a launch that is cut off keeps its node for minutes"
+    site.wait_for(lambda: len(list(processes_of_checks(site))) >= len(site.nodes), 30, started)
     if how == "restart":
         site.slurmctld.stop()
     else:
@@ -227,12 +228,13 @@ def test_the_sweep_is_the_service_accounts_alone(site: Lab) -> None:
     assert "runuser -u cluster-doctor" in refused.stderr
 
 
-def test_two_sweeps_do_not_overlap(site: Lab) -> None:
+def test_a_sweep_beside_one_that_waits_plans_nothing_twice(site: Lab) -> None:
+    """Waiting is not working: other sweeps go on, and leave the visits under way alone."""
     site.add_check("slow", command=["sleep", "3"])
     first = site.start_as_service(["cluster-doctor", "sweep", "--wait"])
     wait_until_running(site)
-    second = doctor(site, "sweep")
-    assert "another sweep is under way" in second.stderr
+    assert "8 in-batch" in doctor(site, "sweep").stdout
     first.communicate(timeout=60)
     assert first.returncode == 0
     assert len({row.batch for row in history(site)}) == 1
+    assert Counter(recorded(site)) == Counter(planned(site))
