@@ -57,8 +57,17 @@ def gates(site: Lab) -> Gates:
 # slurmctld, while a sweep submits
 
 
-@pytest.mark.parametrize("how", ["pause", "kill", "restart"])
-@pytest.mark.parametrize("moment", ["before sbatch", "after sbatch", "after pin", "before release"])
+@pytest.mark.parametrize(
+    ("moment", "how"),
+    [
+        ("before sbatch", "restart"),
+        ("after sbatch", "pause"),
+        ("after sbatch", "kill"),
+        ("after pin", "kill"),
+        ("after pin", "restart"),
+        ("before release", "kill"),
+    ],
+)
 def test_slurmctld_goes_while_a_sweep_submits(
     site: Lab, gates: Gates, moment: str, how: str
 ) -> None:

@@ -163,14 +163,15 @@ def test_retry_runs_what_did_not_judge_and_nothing_else(site: Lab) -> None:
     assert "nothing to retry" in doctor(site, "retry").stderr
 
 
-def test_a_run_waits_for_a_sweep_that_is_under_way(site: Lab) -> None:
+def test_a_node_that_a_sweep_visits_is_left_out_and_the_batch_is_named(site: Lab) -> None:
     site.add_check("quick", command=["sleep", "2"])
     sweep = site.start_as_service(["cluster-doctor", "sweep", "--wait"])
     wait_for_visits(site, "R", 1)
-    done = doctor(site, "run", "quick", "-w", "n000", "--wait")
-    assert "waiting for it" in done.stderr
+    done = doctor(site, "run", "quick", "-w", "n000", "--wait", code=1)
     sweep.communicate(timeout=60)
-    assert [row.outcome for row in history(site) if row.node == "n000"] == ["pass", "pass"]
+    batch = history(site)[0].batch
+    assert f"visited by batch {batch}" in done.stdout
+    assert [row.outcome for row in history(site) if row.node == "n000"] == ["pass"]
 
 
 def test_wrong_use_is_exit_2_and_an_unknown_node_is_named(site: Lab) -> None:
