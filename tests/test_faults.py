@@ -304,7 +304,8 @@ def test_a_users_ten_thousand_tasks_cost_a_sweep_nothing(site: Lab, gates: Gates
     )
     gates.forget()
     doctor(site, "sweep")
-    assert len(gates.calls) <= alone <= 12
+    # A sweep that finds something to settle asks slurmdbd as well; neither counts jobs.
+    assert max(alone, len(gates.calls)) <= 12
     assert all(f"-u {SERVICE}" in call for call in gates.calls if call.startswith("squeue"))
     recover(site)
     assert_nothing_lost(site)
