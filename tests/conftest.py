@@ -1,5 +1,6 @@
 """Fixtures that more than one test file needs: the lab."""
 
+import os
 import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -7,10 +8,16 @@ from pathlib import Path
 from typing import NoReturn
 
 import pytest
+from hypothesis import settings
 
 from tests.lab import Lab, LabError
 from tests.lab.install import build_wheel
 from tests.site import suspend_shipped
+
+# A busy machine is no failed property; and what CI tries is the same each time it tries it.
+settings.register_profile("here", deadline=None)
+settings.register_profile("ci", deadline=None, derandomize=True)
+settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 MakeLab = Callable[..., Lab]
 
