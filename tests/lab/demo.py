@@ -102,17 +102,18 @@ class Demo:
         """A slurmctld that is killed forgets what it has not saved, the user's job included."""
         changed_at = time.time()
         self._lab.run(["scontrol", "update", f"JobId={job}", "Comment=a user's job"])
+        self._wait_for_save(changed_at, "slurmctld to save the user's job")
+
+    def _wait_for_save(self, since: float, what: str) -> None:
         saved = self._lab.layout.controller / "job_state"
-        self._lab.wait_for(
-            lambda: saved.exists() and saved.stat().st_mtime > changed_at,
-            30,
-            "slurmctld to save the user's job",
-        )
+        self._lab.wait_for(lambda: saved.exists() and saved.stat().st_mtime > since, 30, what)
 
     def _sweep_while_slurmctld_dies(self) -> None:
         self._say("A sweep submits the visits. While they run, slurmctld is killed (-9).")
         sweep = self._start("sweep", "--wait")
         self._lab.wait_for(self._some_visit_runs, 20, "a visit to run")
+        # One that forgets them gives their job ids away again, and Slurm drains nodes for that.
+        self._wait_for_save(time.time(), "slurmctld to save the visits")
         self._lab.slurmctld.kill()
         print("    slurmctld is dead; the visits on the nodes go on", flush=True)
         time.sleep(1)
