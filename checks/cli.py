@@ -19,7 +19,8 @@ from checks import wiring
 from checks.definition import CheckDefinition
 from checks.definition_file import load_definition
 from checks.eligible import Verdict
-from checks.plan import NodePlan, Plan
+from checks.pack import NodePlan
+from checks.plan import Plan
 from checks.progress import say_progress, wait_for
 from checks.service import my_turn
 from checks.sweep import Sweep, Sweeper, observe, plan_now

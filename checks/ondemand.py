@@ -9,7 +9,8 @@ from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.due import Key, Rule
 from checks.eligible import Verdict, why_not_free
-from checks.plan import NodePlan, Plan, make_plan
+from checks.pack import NodePlan
+from checks.plan import Plan, make_plan
 from checks.selector import mismatch
 from checks.sweep import (
     Collected,

@@ -1,8 +1,8 @@
 """Which checks are due where, and of every node why it is visited or not. Pure."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 from analytics.history import Last
 from checks.due import (
@@ -19,58 +19,21 @@ from checks.due import (
     wants,
 )
 from checks.eligible import Verdict, why_not_free
-from slurm_hooks.batch import MAX_VISITS, Mode, Shape
+from checks.pack import (
+    OVERHEAD,
+    Candidate,
+    Due,
+    Limits,
+    NodePlan,
+    PlannedBatch,
+    batches,
+    pack,
+    within_limits,
+)
+from slurm_hooks.batch import Shape
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
-
-_OVERHEAD = timedelta(seconds=30)
-"""What a visit takes beside its checks: start, records, and killing what they left."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How much one sweep may ask for."""
-
-    max_visits: int
-    """At once, over the whole cluster."""
-    in_flight: int
-    """Visits that open batches may still run at once."""
-    visit_budget: timedelta
-    """The checks of one visit take no longer than this."""
-    queue_limit: timedelta
-    """No task waits longer than this; what could not start by then is not planned."""
-    under_way: Mapping[Shape, int] = field(default_factory=dict)
-    """How many visits of each shape open batches may still run."""
-
-    def room(self, shape: Shape) -> int | None:
-        """Return how many more visits of *shape* may be asked for, or None where nothing says."""
-        most = [1] if shape.mode is Mode.JOB else []
-        most += [shape.max_jobs] if shape.max_jobs else []
-        return max(0, min(most) - self.under_way.get(shape, 0)) if most else None
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NodePlan:
-    """What the plan says of one node."""
-
-    node: str
-    verdict: Verdict
-    detail: str
-    checks: tuple[str, ...] = ()
-    """In the order they will run."""
-    until: datetime | None = None
-    """When a fresh or waiting node becomes due."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class PlannedBatch:
-    """One array to submit: nodes of one resource shape, the stalest first."""
-
-    shape: Shape
-    throttle: int
-    time_limit: timedelta
-    visits: tuple[NodePlan, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -79,16 +42,6 @@ class Plan:
 
     nodes: tuple[NodePlan, ...]
     batches: tuple[PlannedBatch, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class _Due:
-    """One stale check on one node; sorts by urgency."""
-
-    judged_at: datetime
-    attempt_at: datetime
-    rule: Rule
-    last: Last | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,16 +53,6 @@ class _Given:
     """Checks that are due nowhere yet, each with the reason."""
     limits: Limits
     now: datetime
-
-
-@dataclass(frozen=True, slots=True)
-class _Candidate:
-    """One node that may be visited."""
-
-    urgency: tuple[datetime, datetime, str]
-    shape: Shape
-    time_limit: timedelta
-    plan: NodePlan
 
 
 def make_plan(
@@ -146,19 +89,19 @@ def make_plan(
         if fixed is None:
             wanted = [rule for rule in rules if node.name in rule.nodes]
             found = _judge_node(node.name, wanted, given)
-            if isinstance(found, _Candidate):
+            if isinstance(found, Candidate):
                 candidates.append(found)
-            fixed = found.plan if isinstance(found, _Candidate) else found
+            fixed = found.plan if isinstance(found, Candidate) else found
         plans[node.name] = fixed
-    batches = _batches(_within_limits(candidates, limits), limits)
-    visited = {visit.node for batch in batches for visit in batch.visits}
+    planned = batches(within_limits(candidates, limits), limits)
+    visited = {visit.node for batch in planned for visit in batch.visits}
     for candidate in candidates:
         if candidate.plan.node not in visited:
             plans[candidate.plan.node] = _over_limit(candidate.plan, limits)
     for name, detail in out_of_turn.items():
         if plans[name].verdict is not Verdict.DUE:
             plans[name] = NodePlan(node=name, verdict=Verdict.OVER_LIMIT, detail=detail)
-    return Plan(nodes=tuple(plans.values()), batches=batches)
+    return Plan(nodes=tuple(plans.values()), batches=planned)
 
 
 def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str]) -> NodePlan | None:
@@ -172,7 +115,7 @@ def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str])
     return NodePlan(node=node.name, verdict=kept[0], detail=kept[1]) if kept else None
 
 
-def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _Candidate:
+def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | Candidate:
     if not rules:
         return NodePlan(node=node, verdict=Verdict.EXCLUDED, detail="no check is for this node")
     due, blocked = _due_here(node, rules, given)
@@ -183,17 +126,17 @@ def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | _
     return _nothing_due(node, rules, given.last, given.now)
 
 
-def _due_here(node: str, rules: Sequence[Rule], given: _Given) -> tuple[list[_Due], list[str]]:
+def _due_here(node: str, rules: Sequence[Rule], given: _Given) -> tuple[list[Due], list[str]]:
     """Return what of *rules* is due on *node*, and of what has to wait there: for what."""
     last, now = given.last, given.now
     due = []
     for rule in rules:
         found = last.get((node, rule.name))
         if found is None:
-            due.append(_Due(NEVER, NEVER, rule))
+            due.append(Due(NEVER, NEVER, rule))
         elif is_due(rule, found, now):
             proven_at = NEVER if unconfirmed(rule, found) else found.judged_at
-            due.append(_Due(proven_at or NEVER, found.attempt_at or NEVER, rule, found))
+            due.append(Due(proven_at or NEVER, found.attempt_at or NEVER, rule, found))
     return _without_blocked(node, due, rules, given)
 
 
@@ -279,8 +222,8 @@ def _some(nodes: Sequence[str]) -> str:
 
 
 def _without_blocked(
-    node: str, due: list[_Due], rules: Sequence[Rule], given: _Given
-) -> tuple[list[_Due], list[str]]:
+    node: str, due: list[Due], rules: Sequence[Rule], given: _Given
+) -> tuple[list[Due], list[str]]:
     """Drop what is held up everywhere, or waits for a dependency on this node.
 
     That is one which is neither fresh and passed here nor in this visit. A dependency that
@@ -290,7 +233,7 @@ def _without_blocked(
     if not any(one.rule.depends_on or one.rule.name in held_up for one in due):
         return due, []
     by_name = {rule.name: rule for rule in rules}
-    kept: dict[str, _Due] = {}
+    kept: dict[str, Due] = {}
     blocked = []
     for one in due:
         missing = [
@@ -309,48 +252,20 @@ def _without_blocked(
     return [*kept.values()], blocked
 
 
-def _candidate(node: str, due: Sequence[_Due], limits: Limits, now: datetime) -> _Candidate:
+def _candidate(node: str, due: Sequence[Due], limits: Limits, now: datetime) -> Candidate:
     first = min(due, key=lambda one: (one.judged_at, one.attempt_at, one.rule.name))
-    visit = _pack(first, due, limits.visit_budget)
+    visit = pack(first, due, limits.visit_budget)
     plan = NodePlan(
         node=node,
         verdict=Verdict.DUE,
         detail=_ages(visit, now),
         checks=tuple(one.rule.name for one in visit),
     )
-    limit = sum((one.rule.time_limit for one in visit), _OVERHEAD)
-    return _Candidate((first.judged_at, first.attempt_at, node), first.rule.shape, limit, plan)
+    limit = sum((one.rule.time_limit for one in visit), OVERHEAD)
+    return Candidate((first.judged_at, first.attempt_at, node), first.rule.shape, limit, plan)
 
 
-def _pack(first: _Due, due: Sequence[_Due], budget: timedelta) -> list[_Due]:
-    """Return what one visit runs, in order: *first* and what it waits for, then what else fits.
-
-    Where those alone are over *budget*, those at the start of the order come now,
-    and *first* when they have passed.
-    """
-    same_shape = {one.rule.name: one for one in due if one.rule.shape == first.rule.shape}
-    needed = _with_dependencies(first, same_shape)
-    chosen: set[str] = set()
-    for one in (*(one for one in due if one in needed), *same_shape.values()):
-        rule = one.rule
-        ready = all(name in chosen or name not in same_shape for name in rule.depends_on)
-        if rule.name not in chosen and ready and rule.time_limit <= budget:
-            budget -= rule.time_limit
-            chosen.add(rule.name)
-    return [one for one in due if one.rule.name in chosen]
-
-
-def _with_dependencies(first: _Due, due: Mapping[str, _Due]) -> list[_Due]:
-    """Return *first* and those of *due* that must pass before it."""
-    found = [first]
-    for one in found:
-        found.extend(
-            due[name] for name in one.rule.depends_on if name in due and due[name] not in found
-        )
-    return found
-
-
-def _ages(visit: Sequence[_Due], now: datetime) -> str:
+def _ages(visit: Sequence[Due], now: datetime) -> str:
     """Say how old each proof is, and which there never were."""
     never = [one.rule.name for one in visit if one.last is None or one.last.judged is None]
     old = [_age(one, now, one.last) for one in visit if one.last and one.last.judged]
@@ -359,7 +274,7 @@ def _ages(visit: Sequence[_Due], now: datetime) -> str:
     return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
 
 
-def _age(one: _Due, now: datetime, last: Last) -> str:
+def _age(one: Due, now: datetime, last: Last) -> str:
     if unconfirmed(one.rule, last):
         return doubt(one.rule, last)
     text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
@@ -391,48 +306,6 @@ def _nothing_due(
     )
 
 
-def _within_limits(candidates: Sequence[_Candidate], limits: Limits) -> list[_Candidate]:
-    """Return the most urgent of *candidates*: no more than can start within the queue limit."""
-    ordered = sorted(candidates, key=lambda one: one.urgency)
-    free = limits.max_visits - limits.in_flight
-    if free <= 0 or not ordered:
-        return []
-    longest = max(one.time_limit for one in ordered)
-    return ordered[: free * max(1, limits.queue_limit // longest)]
-
-
 def _over_limit(plan: NodePlan, limits: Limits) -> NodePlan:
     text = f"at most {limits.max_visits} visits at once, {limits.in_flight} under way"
     return NodePlan(node=plan.node, verdict=Verdict.OVER_LIMIT, detail=f"{text}; {plan.detail}")
-
-
-def _batches(chosen: Sequence[_Candidate], limits: Limits) -> tuple[PlannedBatch, ...]:
-    """Group by shape and share the free visits, the most urgent group first.
-
-    A group for which no free visit is left is not planned.
-    """
-    groups: dict[Shape, list[_Candidate]] = {}
-    for candidate in chosen:
-        groups.setdefault(candidate.shape, []).append(candidate)
-    chunks = [
-        (shape, group[start : start + MAX_VISITS])
-        for shape, group in groups.items()
-        for start in range(0, len(group), MAX_VISITS)
-    ]
-    free = limits.max_visits - limits.in_flight
-    batches = []
-    for index, (shape, chunk) in enumerate(chunks[: max(0, free)]):
-        share = max(1, free // (len(chunks) - index))
-        throttle = min(len(chunk), share)
-        free -= throttle
-        # Nothing throttles jobs of their own, so there are no more than may run.
-        now = chunk if shape.mode is Mode.ARRAY else chunk[:throttle]
-        batches.append(
-            PlannedBatch(
-                shape=shape,
-                throttle=throttle,
-                time_limit=max(one.time_limit for one in now),
-                visits=tuple(one.plan for one in now),
-            )
-        )
-    return tuple(batches)

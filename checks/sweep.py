@@ -13,7 +13,8 @@ from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
 from checks.due import Rule
 from checks.eligible import why_not_free
-from checks.plan import Limits, Plan, PlannedBatch, make_plan
+from checks.pack import Limits, PlannedBatch
+from checks.plan import Plan, make_plan
 from checks.schedule import scheduled
 from checks.selector import matching
 from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token

@@ -10,7 +10,8 @@ from hypothesis import strategies as st
 from analytics.history import Last
 from checks.due import Key, Rule, confirmed
 from checks.eligible import Verdict
-from checks.plan import Limits, NodePlan, Plan, make_plan
+from checks.pack import Limits, NodePlan
+from checks.plan import Plan, make_plan
 from checks.schedule import Scheduled
 from slurm_hooks.batch import MAX_VISITS, Shape
 from slurm_hooks.record import Outcome

@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 from analytics.history import Last
 from checks.due import Rule
-from checks.plan import Limits, make_plan
+from checks.pack import Limits
+from checks.plan import make_plan
 from slurm_hooks.batch import Shape
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
