@@ -3,12 +3,14 @@
 import json
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from enum import StrEnum
 
 from slurm_hooks.decode import DecodeError, T, decode, encode
 from slurm_hooks.errors import RecordError
+from slurm_hooks.reaction import Reacting
+from slurm_hooks.record import Outcome
 
 VERSION = 1
 MAX_VISITS = 200
@@ -54,6 +56,8 @@ class Program:
     """May hold {python}, {node} and {scratch}; the runner fills them in."""
     time_limit_s: float
     depends_on: tuple[str, ...] = ()
+    reacting: Reacting = field(default_factory=Reacting)
+    """Not the runner's business: the reactor reads it here."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +67,9 @@ class Visit:
     task: int
     node: str
     checks: tuple[str, ...]
+    earlier: dict[str, tuple[Outcome, ...]] = field(default_factory=dict)
+    """The judged results before this visit, the latest first, of checks that confirm their fails;
+    back to the oldest fail that may count."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

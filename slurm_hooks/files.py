@@ -57,18 +57,21 @@ def sync_directory(path: Path) -> None:
         os.close(handle)
 
 
-def read_regular(path: Path, *, limit: int) -> bytes:
-    """Return at most *limit* + 1 bytes of *path*, which must be a plain file.
+def read_regular(path: Path, *, limit: int, owner: int | None = None) -> bytes:
+    """Return at most *limit* + 1 bytes of *path*, which must be a plain file, of *owner* if given.
 
     Never follows a link in the last part and never blocks on a fifo.
 
     Raises:
-        OSError: missing, unreadable, or not a plain file.
+        OSError: missing, unreadable, not a plain file, or somebody else's.
     """
     handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
     with os.fdopen(handle, "rb") as file:
-        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        found = os.fstat(file.fileno())
+        if not stat.S_ISREG(found.st_mode):
             raise OSError(f"{path}: not a plain file")
+        if owner is not None and found.st_uid != owner:
+            raise OSError(f"{path}: belongs to uid {found.st_uid}, not {owner}")
         return file.read(limit + 1)
 
 

@@ -6,6 +6,7 @@ import re
 import tomllib
 from dataclasses import dataclass, field
 from datetime import timedelta
+from enum import StrEnum
 from pathlib import Path
 
 from slurm_hooks.decode import DecodeError, decode
@@ -14,6 +15,53 @@ from slurm_hooks.errors import ConfigError
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 VARIABLE = "CLUSTER_DOCTOR_SETTINGS"
+
+
+class ReactionMode(StrEnum):
+    """What the reactor may do at all."""
+
+    ON = "on"
+    SHADOW = "shadow"
+    """Everything is decided and written down, and nothing is done."""
+    OFF = "off"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Reactions:
+    """The table ``[reactions]``, as written."""
+
+    mode: ReactionMode = ReactionMode.ON
+    slurm_user: str = "slurm"
+    max_held: int | str = "5%"
+    max_held_in_partition: int | str = "10%"
+    max_taken: int | str = "2%"
+    window: str = "1h"
+    suspect: int | str = 5
+    suspect_window: str = "1h"
+    probation: int = 20
+    max_result_age: str = "24h"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReactionSettings:
+    """The guard rails of reactions. A whole number counts nodes, a float is a share of them."""
+
+    mode: ReactionMode
+    slurm_user: str
+    """Who slurmctld runs as, and the reactor with it."""
+    max_held: int | float
+    """Nodes held by us at once, in the cluster."""
+    max_held_in_partition: int | float
+    max_taken: int | float
+    """Nodes newly held within ``window``."""
+    window: timedelta
+    suspect: int | float
+    """A check that fails on more nodes within ``suspect_window`` is suspected itself."""
+    suspect_window: timedelta
+    probation: int
+    """Until a check has so many judged results it may comment and no more."""
+    max_result_age: timedelta
+    """An older result is not acted upon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +92,7 @@ class _File:
     include_nodes: str = ""
     exclude_nodes: str = ""
     environment: dict[str, str] = field(default_factory=dict)
+    reactions: _Reactions = field(default_factory=_Reactions)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +139,7 @@ class Settings:
     exclude_nodes: str
     environment: dict[str, str]
     """Added to the environment of every check program."""
+    reactions: ReactionSettings
 
     @property
     def service_uid(self) -> int:
@@ -155,7 +205,9 @@ def parse_settings(text: str, path: Path) -> Settings:
         slurm_bin=_absolute(path, "slurm_bin", raw.slurm_bin),
         slurm_conf=_absolute(path, "slurm_conf", raw.slurm_conf) if raw.slurm_conf else None,
         slurm_timeout=_duration(path, "slurm_timeout", raw.slurm_timeout, timedelta(seconds=1)),
-        max_concurrent_visits=_number_or_share(path, raw.max_concurrent_visits),
+        max_concurrent_visits=_number_or_share(
+            path, "max_concurrent_visits", raw.max_concurrent_visits, least=1
+        ),
         visit_budget=_duration(path, "visit_budget", raw.visit_budget),
         queue_limit=_duration(path, "queue_limit", raw.queue_limit),
         pending_limit=_duration(path, "pending_limit", raw.pending_limit),
@@ -167,6 +219,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         include_nodes=raw.include_nodes,
         exclude_nodes=raw.exclude_nodes,
         environment=_environment(path, raw.environment),
+        reactions=_reactions(path, raw.reactions),
     )
     least = settings.queue_limit + settings.visit_budget
     if settings.batch_limit <= least:
@@ -209,16 +262,36 @@ def _at_least(path: Path, key: str, number: int, least: int) -> int:
     return number
 
 
-def _number_or_share(path: Path, value: int | str) -> int | float:
+def _number_or_share(path: Path, key: str, value: int | str, *, least: int) -> int | float:
     if isinstance(value, int):
-        return _at_least(path, "max_concurrent_visits", value, 1)
+        return _at_least(path, key, value, least)
     found = re.fullmatch(r"(\d{1,3}(?:\.\d+)?)%", value)
     if not found or not 0 < float(found[1]) <= 100:
         raise ConfigError(
-            f"{path}: max_concurrent_visits: {value!r} is neither a number like 2 "
-            "nor a share like '5%'"
+            f"{path}: {key}: {value!r} is neither a number like 2 nor a share like '5%'"
         )
     return float(found[1]) / 100
+
+
+def _reactions(path: Path, raw: _Reactions) -> ReactionSettings:
+    def key(name: str) -> str:
+        return f"reactions.{name}"
+
+    def nodes(name: str, value: int | str) -> int | float:
+        return _number_or_share(path, key(name), value, least=0)
+
+    return ReactionSettings(
+        mode=raw.mode,
+        slurm_user=_name(path, key("slurm_user"), raw.slurm_user),
+        max_held=nodes("max_held", raw.max_held),
+        max_held_in_partition=nodes("max_held_in_partition", raw.max_held_in_partition),
+        max_taken=nodes("max_taken", raw.max_taken),
+        window=_duration(path, key("window"), raw.window),
+        suspect=nodes("suspect", raw.suspect),
+        suspect_window=_duration(path, key("suspect_window"), raw.suspect_window),
+        probation=_at_least(path, key("probation"), raw.probation, 0),
+        max_result_age=_duration(path, key("max_result_age"), raw.max_result_age),
+    )
 
 
 def _environment(path: Path, variables: dict[str, str]) -> dict[str, str]:

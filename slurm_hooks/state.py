@@ -35,6 +35,9 @@ class State:
         spool/                           records on their way to the history
         controller/                      EpilogSlurmctld's words; SlurmUser's own
         aside/                           what could not be read, each with the reason
+        reactions/                       the reactor's; SlurmUser's own
+        reactions/<month>.jsonl          the journal: what was decided and what became of it
+        reactions/seen/<batch>           the records that were considered
         suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
@@ -62,6 +65,26 @@ class State:
     def controller(self) -> Path:
         """Owned by SlurmUser, writable by the service group."""
         return self.root / "controller"
+
+    @property
+    def reactions(self) -> Path:
+        """The reactor's journal; owned by SlurmUser, readable by the service group."""
+        return self.root / "reactions"
+
+    @property
+    def reactor_turn(self) -> Path:
+        """Whose turn it is to react."""
+        return self.reactions / "turn"
+
+    @property
+    def reactor_sign(self) -> Path:
+        """Changes whenever there is something new to react to."""
+        return self.reactions / "sign"
+
+    @property
+    def considered(self) -> Path:
+        """Which records the reactor considered."""
+        return self.reactions / "seen"
 
     @property
     def aside(self) -> Path:

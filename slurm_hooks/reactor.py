@@ -1,0 +1,160 @@
+"""One pass of the reactor: what nobody considered yet is decided, written down, and done."""
+
+import contextlib
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from slurm_hooks.acts import carry_out, drifted
+from slurm_hooks.errors import StateError
+from slurm_hooks.files import read_regular
+from slurm_hooks.journal import Book, Line, fold
+from slurm_hooks.journal_file import JournalFile
+from slurm_hooks.lease import turn
+from slurm_hooks.node_control import NodeControl
+from slurm_hooks.policy import Case, decide
+from slurm_hooks.rails import rails
+from slurm_hooks.settings import ReactionMode, Settings
+from slurm_hooks.state import State
+from slurm_hooks.unseen import Seen, Told
+
+_STALE_AFTER = timedelta(minutes=2)
+"""A pass takes a second; one on another host that has not ended by then is dead."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reactor:
+    """What a pass works with; each field is a wall or a value, so tests pass their own."""
+
+    settings: Settings
+    state: State
+    control: NodeControl
+    journal: JournalFile
+    seen: Seen
+    clock: Callable[[], datetime]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reacted:
+    """What one pass did."""
+
+    lines: Sequence[Line] = ()
+    """All that was written down, in order."""
+    problems: Sequence[str] = ()
+    """What could not be done; the next pass tries again."""
+    taken_by: str = ""
+    """Who else reacts just now; that one looks again when it is done."""
+
+
+def react(reactor: Reactor) -> Reacted:
+    """Consider every judged result that was not considered; killed anywhere, the next completes it.
+
+    Where another pass is under way, this one leaves it a sign and ends: whoever gives the
+    turn back looks for signs after that, so none is lost.
+
+    Raises:
+        StateError: the journal or the state directory cannot be read or written; nothing
+            is done then that is not written down.
+        SlurmError: slurmctld does not answer.
+    """
+    state = reactor.state
+    sign = _leave_sign(state)
+    done = Reacted()
+    while True:
+        with turn(state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER) as ours:
+            if ours.taken_by:
+                return done if done.lines or done.problems else Reacted(taken_by=ours.taken_by)
+            found = _pass(reactor)
+        done = Reacted(
+            lines=(*done.lines, *found.lines), problems=(*done.problems, *found.problems)
+        )
+        if found.problems or (latest := _sign(state)) == sign:
+            return done
+        sign = latest
+
+
+def _pass(reactor: Reactor) -> Reacted:
+    unseen = reactor.seen.unseen()
+    book = reactor.journal.read()
+    if reactor.settings.reactions.mode is ReactionMode.OFF:
+        return Reacted()
+    if not unseen and not _any_open(book):
+        return Reacted()
+    written = _Written(reactor, book)
+    first = carry_out(
+        reactor.control, book, user=reactor.settings.service_user, clock=reactor.clock
+    )
+    written.add(first.events)
+    if first.problems:
+        return written.result(first.problems)
+    nodes, now = reactor.control.nodes(), reactor.clock()
+    written.add(drifted(written.book, nodes, reactor.control.reservations(), now=now))
+    cases = [_case(told) for told in reactor.seen.told(unseen)]
+    written.add(
+        decide(
+            cases,
+            written.book,
+            {node.name: node.partitions for node in nodes},
+            rails(reactor.settings.reactions, nodes),
+            now=now,
+        )
+    )
+    reactor.seen.mark(unseen)
+    then = carry_out(
+        reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
+    )
+    written.add(then.events)
+    return written.result(then.problems)
+
+
+class _Written:
+    """What this pass wrote down; the book is what the journal says with it."""
+
+    def __init__(self, reactor: Reactor, book: Book) -> None:
+        self._reactor, self.book = reactor, book
+        self._lines: list[Line] = []
+
+    def add(self, lines: Iterable[Line]) -> None:
+        """Write *lines* down, for good."""
+        found = list(lines)
+        self._reactor.journal.append(found, now=self._reactor.clock())
+        self.book = fold(found, self.book)
+        self._lines.extend(found)
+
+    def result(self, problems: Sequence[str]) -> Reacted:
+        """Return what this pass did."""
+        return Reacted(lines=tuple(self._lines), problems=tuple(problems))
+
+
+def _any_open(book: Book) -> bool:
+    return any(not item.over for item in book.items.values())
+
+
+def _case(told: Told) -> Case:
+    record, batch = told.record, told.batch
+    program = batch.program(record.check)
+    visit = next(one for one in batch.visits if one.task == record.task)
+    return Case(
+        record=record, reacting=program.reacting, earlier=visit.earlier.get(record.check, ())
+    )
+
+
+def _leave_sign(state: State) -> bytes:
+    """Say that there is something new to look at; returns the sign."""
+    sign = os.urandom(8).hex().encode()
+    try:
+        state.reactor_sign.write_bytes(sign)
+    except OSError as error:
+        raise StateError(
+            f"{state.reactor_sign}: cannot write it: {error.strerror}; {state.reactions} must "
+            "belong to SlurmUser: install -d -o slurm -g SERVICE_GROUP -m 2750 "
+            f"{state.reactions}"
+        ) from error
+    return sign
+
+
+def _sign(state: State) -> bytes:
+    with contextlib.suppress(OSError):
+        return read_regular(state.reactor_sign, limit=100)
+    return b""
