@@ -64,7 +64,7 @@ class Note(BaseModel):
 
 
 class Reservation(BaseModel):
-    """A reservation of the node, named PREFIX-NODE."""
+    """A reservation of the node, named PREFIX-NODE-TOKEN."""
 
     model_config = STRICT
 
