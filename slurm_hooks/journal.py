@@ -83,7 +83,7 @@ class Entry:
     text: str = ""
     """What is written into Slurm: the reason, the comment, or the reservation's name."""
     target: str = ""
-    """The entry that it undoes; where nothing is done since another stands already, that one."""
+    """The entry that it undoes."""
 
     @property
     def against(self) -> bool:

@@ -2,7 +2,6 @@
 
 import os
 import re
-import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -68,7 +67,6 @@ class JournalFile:
         try:
             handle = os.open(path, _FLAGS, 0o640)
             with os.fdopen(handle, "r+b") as file:
-                _refuse_if_no_plain_file(path, file.fileno())
                 end = _end_of_what_is_finished(file)
                 file.seek(end)
                 file.truncate()
@@ -112,11 +110,6 @@ def _end_of_what_is_finished(file: BinaryIO) -> int:
             return start + found + 1
         end = start
     return 0
-
-
-def _refuse_if_no_plain_file(path: Path, handle: int) -> None:
-    if not stat.S_ISREG(os.fstat(handle).st_mode):
-        raise OSError(f"{path}: not a plain file")
 
 
 def _lines(path: Path) -> list[Line]:

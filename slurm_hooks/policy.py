@@ -1,7 +1,6 @@
 """Which reactions follow from which results, within the guard rails. Pure: values in, lines out."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import replace
 from datetime import datetime
 
 from slurm_hooks.case import Case, Latest, draft_entry, in_order, stamp_of
@@ -116,12 +115,12 @@ class _Pass:
                 yield Event(entry=item.entry.id, what=What.SUPERSEDED, at=self._now, detail=detail)
 
     def _ends(self, case: Case, entry: Entry) -> bool:
+        withdrawal = entry.outcome is Outcome.ERROR
         if case.contradiction:
-            withdrawal = entry.outcome is Outcome.ERROR
             return entry.result_id == case.result_id and not withdrawal
         if stamp_of(entry) >= case.stamp(self._now):
             return False
-        if entry.check == case.record.check:
+        if entry.check == case.record.check and not withdrawal:
             return True
         target = self._draft.item(entry.target)
         return case.against and target is not None and target.entry.check == case.record.check
@@ -156,7 +155,7 @@ class _Pass:
         """Yield the reactions to *case* that the journal does not have."""
         shadow = self._rails.shadow or case.reacting.shadow
         if case.contradiction:
-            found = withdrawn(case, self._draft, shadow=shadow, now=self._now)
+            found = withdrawn(case, self._draft, self._latest, shadow=shadow, now=self._now)
         elif self._latest.contradicted(case):
             return
         elif case.against:
@@ -176,33 +175,32 @@ class _Pass:
             entry = draft_entry(case, reaction, now=self._now, kind=kind)
             if self._draft.item(entry.id) is not None:
                 continue
-            verdict, why, standing = self._verdict(case, entry)
+            verdict, why = self._verdict(case, entry)
             if kind is not reaction.kind and not why:
                 why = f"{reaction.kind} is a comment while the check is in its probation"
-            yield replace(written(entry, verdict, why), target=standing)
+            yield written(entry, verdict, why)
 
-    def _verdict(self, case: Case, entry: Entry) -> tuple[Verdict, str, str]:
-        """Return what is to become of *entry*, why, and which entry stands for it already."""
+    def _verdict(self, case: Case, entry: Entry) -> tuple[Verdict, str]:
+        """Return what is to become of *entry*, and why."""
         if self._latest.outdated(case):
-            return Verdict.NO, f"a later result of {entry.check} is known", ""
+            return Verdict.NO, f"a later result of {entry.check} is known"
         if case.unconfirmed:
-            return Verdict.NO, case.unconfirmed, ""
+            return Verdict.NO, case.unconfirmed
         if case.too_old(self._rails.oldest, now=self._now):
-            return Verdict.NO, "the result came too late to act on", ""
-        standing = self._standing(entry)
-        if standing:
-            return Verdict.NO, f"the {entry.kind} for an earlier fail stands", standing
+            return Verdict.NO, "the result came too late to act on"
+        if self._stands(entry):
+            return Verdict.NO, f"the {entry.kind} for an earlier fail stands"
         if self._rails.shadow or case.reacting.shadow:
-            return Verdict.WOULD, "shadow", ""
+            return Verdict.WOULD, "shadow"
         word = self._draft.suspended(entry.check)
         if word is not None:
-            return Verdict.WAIT, word.detail, ""
+            return Verdict.WAIT, word.detail
         why_not = self._why_not(entry)
         if why_not:
-            return Verdict.WAIT, why_not, ""
+            return Verdict.WAIT, why_not
         if entry.kind.takes:
             self._room.take(entry.node)
-        return Verdict.DO, "", ""
+        return Verdict.DO, ""
 
     def _why_not(self, entry: Entry) -> str:
         """Return what keeps *entry* from taking its node, if it does; empty where nothing does.
@@ -216,8 +214,11 @@ class _Pass:
             return "the node is just being returned to service"
         return self._room.why_not(entry.node)
 
-    def _standing(self, entry: Entry) -> str:
-        """Return the entry of the same check that has the effect of *entry*, or nothing."""
+    def _stands(self, entry: Entry) -> bool:
+        """Whether an earlier entry of the same check has the effect of *entry* already.
+
+        One that had joined another hold has none, once that hold is gone.
+        """
         here = self._draft.on_node(entry.node)
         held = any(item.holds for item in here)
         for item in here:
@@ -227,8 +228,8 @@ class _Pass:
             joined = entry.kind.takes and done is not None and done.what is What.JOINED
             effective = item.unfinished or (item.stands and (held or not joined))
             if effective and not is_being_undone(other, self._draft):
-                return other.id
-        return ""
+                return True
+        return False
 
 
 def _age(item: Item) -> tuple[datetime, datetime, str]:

@@ -23,11 +23,14 @@ class Kind(StrEnum):
     @property
     def undoes(self) -> "Kind | None":
         """What it undoes; None where it does something itself."""
-        return {
-            Kind.UNDRAIN: Kind.DRAIN,
-            Kind.UNCOMMENT: Kind.COMMENT,
-            Kind.UNRESERVE: Kind.RESERVE,
-        }.get(self)
+        return _UNDOES.get(self)
+
+
+_UNDOES = {
+    Kind.UNDRAIN: Kind.DRAIN,
+    Kind.UNCOMMENT: Kind.COMMENT,
+    Kind.UNRESERVE: Kind.RESERVE,
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

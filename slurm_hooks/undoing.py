@@ -1,10 +1,10 @@
 """What a pass, or a contradiction, returns of what was done to a node. Pure."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime
 
-from slurm_hooks.case import Case, Latest, draft_entry, stamp_of
+from slurm_hooks.case import Case, Latest, draft_entry
 from slurm_hooks.journal import Draft, Entry, Event, Item, Verdict, What
 from slurm_hooks.reaction import Kind, Reaction
 from slurm_hooks.reason import written
@@ -31,31 +31,30 @@ def in_favour(
         for item in draft.on_node(case.record.node)
         if (item.stands or item.unfinished) and not is_being_undone(item.entry, draft)
         for reaction in wanted
-        if reaction.kind.undoes is item.entry.kind
-        and _may_undo(case, reaction, item.entry, latest, now=now)
+        if reaction.kind.undoes is item.entry.kind and _may_undo(case, reaction, item.entry, latest)
     ]
-    targets = {entry.id for _, entry in found}
     for reaction, target in found:
         entry = draft_entry(case, reaction, now=now, target=target.id)
-        yield _judged(entry, draft, targets, shadow=shadow)
+        yield _judged(entry, draft, shadow=shadow)
 
 
-def withdrawn(case: Case, draft: Draft, *, shadow: bool, now: datetime) -> Iterator[Entry]:
+def withdrawn(
+    case: Case, draft: Draft, latest: Latest, *, shadow: bool, now: datetime
+) -> Iterator[Entry]:
     """Yield the undoing of what was done on a word that is contradicted.
 
-    What stands for a later fail as well stays. The reactions that the word would still have
+    It stays where the check has failed again since. The reactions that the word would still have
     had, were it told again, are written down as not to be done.
     """
-    here = draft.on_node(case.record.node)
-    stand_for_others = {item.entry.target for item in here if item.entry.verdict is Verdict.NO}
-    for item in here:
+    again = latest.condemned_since(case.record.check, case)
+    for item in draft.on_node(case.record.node):
         target = item.entry
-        if target.result_id != case.result_id or target.id in stand_for_others:
+        if target.result_id != case.result_id or again:
             continue
         if target.kind in _UNDO and (item.stands or item.unfinished):
             reaction = Reaction(kind=_UNDO[target.kind], prefix=target.prefix)
             entry = draft_entry(case, reaction, now=now, target=target.id)
-            yield _judged(entry, draft, {target.id}, shadow=shadow, why=case.record.detail)
+            yield _judged(entry, draft, shadow=shadow, why=case.record.detail)
     for reaction in case.reacting.on_fail:
         entry = draft_entry(case, reaction, now=now)
         if draft.item(entry.id) is None:
@@ -68,7 +67,7 @@ def ready(item: Item, draft: Draft, *, now: datetime) -> Event | None:
     if target is None or target.over:
         detail = "what it would undo is gone"
         return Event(entry=entry.id, what=What.SUPERSEDED, at=now, detail=detail)
-    if is_being_undone(target.entry, draft) or _why_wait(entry, draft, {entry.target}):
+    if is_being_undone(target.entry, draft) or _why_wait(entry, draft):
         return None
     return Event(entry=entry.id, what=What.ALLOWED, at=now)
 
@@ -100,10 +99,8 @@ def _undoings(case: Case) -> Sequence[Reaction]:
     return found
 
 
-def _may_undo(
-    case: Case, reaction: Reaction, target: Entry, latest: Latest, *, now: datetime
-) -> bool:
-    if not target.against or stamp_of(target) >= case.stamp(now):
+def _may_undo(case: Case, reaction: Reaction, target: Entry, latest: Latest) -> bool:
+    if not target.against:
         return False
     if target.check == case.record.check:
         return reaction.kind is not Kind.UNRESERVE or reaction.prefix == target.prefix
@@ -115,24 +112,25 @@ def _may_undo(
     )
 
 
-def _judged(
-    entry: Entry, draft: Draft, targets: Collection[str], *, shadow: bool, why: str = ""
-) -> Entry:
+def _judged(entry: Entry, draft: Draft, *, shadow: bool, why: str = "") -> Entry:
     if shadow:
         return written(entry, Verdict.WOULD, _because(shadow))
-    wait = _why_wait(entry, draft, targets)
+    wait = _why_wait(entry, draft)
     return written(entry, Verdict.WAIT if wait else Verdict.DO, wait or why)
 
 
-def _why_wait(undo: Entry, draft: Draft, targets: Collection[str]) -> str:
-    """Return what is still against *undo*, which comes with that of all *targets*."""
+def _why_wait(undo: Entry, draft: Draft) -> str:
+    """Return what is still against *undo*; empty where nothing is.
+
+    Another check whose own undoing waits has passed: it speaks against the node no more.
+    """
     target = draft.item(undo.target)
     if target is not None and target.unfinished:
         return "what it undoes was not seen done yet"
     if undo.kind is Kind.UNCOMMENT:
         return ""
     here = [item for item in draft.on_node(undo.node) if not item.over]
-    resolved = {item.entry.target for item in here if item.entry.kind.undoes} | set(targets)
+    resolved = {item.entry.target for item in here if item.entry.kind.undoes} | {undo.target}
     others = {
         item.entry.check
         for item in here

@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 
 from slurm_hooks.approval import approve, discard
-from slurm_hooks.journal import Entry, Verdict, What, Word
+from slurm_hooks.journal import Entry, Verdict, What, Word, dump, load
 from slurm_hooks.policy import Case
 from slurm_hooks.reaction import Kind, Reacting
 from slurm_hooks.record import Evidence, Outcome
@@ -188,6 +188,13 @@ def test_an_older_result_changes_nothing_that_a_newer_one_decided() -> None:
     ]
 
 
+def test_a_pass_returns_no_node_when_a_later_fail_comes_with_it() -> None:
+    cluster = Cluster()
+    cluster.react(case())
+    cluster.react(case(PASS, at=NOW + MINUTE), case(at=NOW + 2 * MINUTE))
+    assert cluster.held == {"n0"}
+
+
 def test_a_node_whose_clock_is_ahead_does_not_outlive_its_later_results() -> None:
     cluster = Cluster()
     cluster.react(case(at=NOW + 10 * DAY))
@@ -199,7 +206,10 @@ def test_a_node_whose_clock_is_ahead_does_not_outlive_its_later_results() -> Non
 def test_a_result_that_is_too_old_does_nothing() -> None:
     cluster = Cluster()
     assert verdicts(cluster.react(case(at=NOW - 2 * DAY))) == [(Kind.DRAIN, "n0", Verdict.NO)]
-    assert cluster.react(case(PASS, "n1", at=NOW - 2 * DAY)) == []
+    cluster = Cluster()
+    cluster.react(case())
+    cluster.now += 2 * DAY
+    assert cluster.react(case(PASS, at=NOW + MINUTE)) == []
 
 
 def test_a_second_fail_does_nothing_while_the_first_ones_drain_stands() -> None:
@@ -208,6 +218,21 @@ def test_a_second_fail_does_nothing_while_the_first_ones_drain_stands() -> None:
     assert verdicts(cluster.react(case(at=NOW + MINUTE))) == [(Kind.DRAIN, "n0", Verdict.NO)]
     cluster.happen(cluster.book.holds[0].entry.id, What.LOST)
     cluster.react(case(at=NOW + 2 * MINUTE))
+    assert cluster.held == {"n0"}
+
+
+def test_a_fail_whose_earlier_reaction_is_being_undone_reacts_again() -> None:
+    says = replace(DRAINS, on_fail=(COMMENT, DRAIN), on_pass=(UNCOMMENT, UNDRAIN))
+    cluster = Cluster()
+    cluster.react(case(reacting=says))
+    cluster.consider(case(PASS, reacting=says, at=NOW + MINUTE))
+    found = cluster.consider(case(reacting=says, at=NOW + 2 * MINUTE))
+    assert verdicts(found) == [
+        (Kind.COMMENT, "n0", Verdict.DO),
+        (Kind.DRAIN, "n0", Verdict.WAIT),
+    ]
+    cluster.carry_out()
+    cluster.react()
     assert cluster.held == {"n0"}
 
 
@@ -266,6 +291,20 @@ def test_what_waits_does_not_go_once_the_bundle_is_in_shadow() -> None:
     cluster.react(case())
     cluster.rails = replace(WIDE, shadow=True)
     assert cluster.react() == []
+
+
+def test_a_return_that_waits_does_not_go_once_the_bundle_is_in_shadow() -> None:
+    cluster = Cluster()
+    cluster.react(case(), case(check="cpu"))
+    cluster.react(case(PASS, at=NOW + MINUTE))
+    for item in list(cluster.book.items.values()):
+        if item.entry.check == "cpu":
+            cluster.happen(item.entry.id, What.LOST)
+    cluster.rails = replace(WIDE, shadow=True)
+    assert cluster.react() == []
+    cluster.rails = WIDE
+    cluster.react()
+    assert cluster.held == set()
 
 
 def test_what_waits_for_room_goes_when_there_is_some_the_oldest_first() -> None:
@@ -362,6 +401,31 @@ def test_a_result_does_nothing_that_comes_with_its_contradiction_or_after_it(ord
     assert cluster.react(case()) == []
 
 
+def test_a_pass_that_is_contradicted_ends_nothing_that_waits() -> None:
+    cluster = Cluster(rails=replace(WIDE, held=0))
+    cluster.react(case())
+    passed = case(PASS, at=NOW + MINUTE)
+    assert events(cluster.react(passed, contradicted(passed))) == []
+
+
+def test_a_withdrawal_that_waits_ends_with_a_later_fail_and_not_with_a_later_pass() -> None:
+    for outcome, held in ((FAIL, {"n0"}), (PASS, set())):
+        cluster = Cluster()
+        never = replace(DRAINS, on_pass=())
+        cluster.react(case(reacting=never), case(check="cpu"))
+        cluster.react(contradicted(case(reacting=never)))
+        cluster.react(case(outcome, reacting=never, at=NOW + MINUTE))
+        cluster.react(case(PASS, check="cpu", at=NOW + MINUTE))
+        assert cluster.held == held
+
+
+def test_contradicted_fails_suspend_nothing() -> None:
+    cluster = Cluster(rails=replace(WIDE, suspect=2))
+    fails = [case(node=node) for node in NODES]
+    cluster.react(*fails, *map(contradicted, fails))
+    assert words(cluster.lines) == []
+
+
 def test_a_contradiction_leaves_what_stands_for_a_later_fail_as_well() -> None:
     cluster = Cluster()
     cluster.react(case())
@@ -392,9 +456,50 @@ def test_a_pass_takes_back_the_comment_of_a_fail_although_another_check_fails() 
     assert verdicts(found) == [(Kind.UNCOMMENT, "n0", Verdict.DO)]
 
 
+def test_a_pass_keeps_what_it_said_itself() -> None:
+    praise = Reacting(on_pass=(COMMENT, UNCOMMENT))
+    cluster = Cluster()
+    cluster.react(case(PASS, reacting=praise))
+    assert cluster.react(case(PASS, reacting=praise, at=NOW + MINUTE)) == []
+
+
+def test_what_two_checks_may_undo_is_undone_once() -> None:
+    cluster = Cluster()
+    cluster.react(case(reacting=RESERVES, check="quick"))
+    passed = [case(PASS, check=name, reacting=RESERVES, at=NOW + MINUTE) for name in ("quick", "x")]
+    assert len(verdicts(cluster.consider(*passed))) == 1
+    waits = Cluster()
+    waits.react(case(reacting=RESERVES, check="quick"), case(check="cpu"))
+    waits.react(*passed)
+    found = waits.consider(case(PASS, check="cpu", at=NOW + MINUTE))
+    assert len([what for _, what in events(found) if what is What.ALLOWED]) == 1
+
+
+def test_a_check_returns_a_drain_of_its_own_although_its_reservation_stands() -> None:
+    both = Reacting(on_fail=(DRAIN, RESERVE), on_pass=(UNDRAIN,))
+    cluster = Cluster()
+    cluster.react(case(reacting=both))
+    found = cluster.react(case(PASS, reacting=both, at=NOW + MINUTE))
+    assert verdicts(found) == [(Kind.UNDRAIN, "n0", Verdict.DO)]
+
+
+def test_a_check_does_not_unreserve_what_has_another_prefix() -> None:
+    other = replace(RESERVES, on_pass=(replace(UNRESERVE, prefix="r"),))
+    cluster = Cluster()
+    cluster.react(case(reacting=other))
+    assert cluster.react(case(PASS, reacting=other, at=NOW + MINUTE)) == []
+
+
+def test_what_is_decided_is_what_will_be_read_back() -> None:
+    cluster = Cluster(now=NOW + timedelta(microseconds=1234))
+    cluster.rails = replace(WIDE, suspect=0)
+    found = cluster.consider(case())
+    assert load(dump(found)) == found
+
+
 def test_a_notice_is_decided_and_then_nothing_is_left_to_do_here() -> None:
     cluster = Cluster()
-    cluster.react(case(reacting=Reacting(on_fail=(NOTIFY,))))
+    cluster.consider(case(reacting=Reacting(on_fail=(NOTIFY,))))
     assert [item.over for item in cluster.book.items.values()] == [True]
 
 

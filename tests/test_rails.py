@@ -114,3 +114,20 @@ def test_what_waits_for_room_says_which_cap_is_full(caps: Rails, why: str) -> No
     cluster.react(case(), case(node="n1"))
     (waiting,) = cluster.book.waiting
     assert waiting.entry.why == why
+
+
+def test_what_is_to_be_taken_counts_before_it_was() -> None:
+    for caps in (replace(WIDE, taken=1), replace(WIDE, held=1), replace(WIDE, held_in={"a": 1})):
+        cluster = Cluster(rails=caps)
+        cluster.consider(case())
+        cluster.consider(case(node="n1"))
+        assert [item.entry.node for item in cluster.book.waiting] == ["n1"]
+
+
+def test_a_node_that_we_hold_for_long_counts_as_taken_when_it_is_to_be_taken_again() -> None:
+    cluster = Cluster(rails=replace(WIDE, taken=1))
+    cluster.react(case())
+    cluster.now += 2 * HOUR
+    cluster.react(case(node="n1", at=cluster.now))
+    cluster.react(case(check="cpu", at=cluster.now))
+    assert [item.entry.check for item in cluster.book.waiting] == ["cpu"]

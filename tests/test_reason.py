@@ -45,6 +45,13 @@ def test_whatever_a_program_said_a_line_is_one_safe_line_with_its_token_at_the_e
     assert check in found
 
 
+def test_the_longest_names_leave_room_for_a_detail_and_the_token() -> None:
+    found = line("p" * 99, "c" * 99, "d" * 999, at=NOW)
+    assert len(found) == MOST_LINE
+    assert found.count("d") > 80
+    assert found.endswith("]")
+
+
 @given(HOSTILE, OURS)
 def test_no_detail_can_hold_a_line_of_ours_or_the_border_between_two(
     detail: str, ours: str
