@@ -293,6 +293,10 @@ class CheckDefinition(BaseModel):
     metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}
     failure_reactions: Annotated[Reactions, AfterValidator(after_failure)] = Reactions()
     success_reactions: Annotated[Reactions, AfterValidator(after_success)] = Reactions()
+    hang_condemns: bool = False
+    """Whether a timeout is a fail to the reactions: the node hangs, not the program."""
+    shadow: bool = False
+    """Whether its reactions are decided and written down, and not done."""
 
     @model_validator(mode="before")
     @classmethod

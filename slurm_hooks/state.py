@@ -38,6 +38,7 @@ class State:
         reactions/                       the reactor's; SlurmUser's own
         reactions/<month>.jsonl          the journal: what was decided and what became of it
         reactions/seen/<batch>           the records that were considered
+        tried/<check>                    there once the check is past its probation
         suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
@@ -65,6 +66,11 @@ class State:
     def controller(self) -> Path:
         """Owned by SlurmUser, writable by the service group."""
         return self.root / "controller"
+
+    @property
+    def tried(self) -> Path:
+        """Checks with as many judged results as their reactions need."""
+        return self.root / "tried"
 
     @property
     def reactions(self) -> Path:
@@ -190,6 +196,15 @@ class State:
                 except (OSError, RecordError) as error:
                     found[path.stem] = f"{path}: {error}"
         return found
+
+    def is_tried(self, check: str) -> bool:
+        """Whether *check* once had as many judged results as its reactions need."""
+        return (self.tried / check).is_file()
+
+    def mark_tried(self, check: str) -> None:
+        """Write down that *check* had as many judged results as its reactions need."""
+        _make(self.tried, _READABLE)
+        _write(self.tried / check, b"", mode=0o644)
 
     def open_batches(self) -> list[str]:
         """Return the ids of the batches that still miss a result, oldest first."""
