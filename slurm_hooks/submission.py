@@ -2,18 +2,15 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 
 from slurm_hooks.batch import Batch, Mode, Submission, Visit, batch_of_comment
-from slurm_hooks.duration import format_duration
 from slurm_hooks.reconcile import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.state import State
-
-THROTTLED = "JobArrayTaskLimit"
-"""Slurm's reason where as many tasks of the array run as may."""
+from slurm_hooks.waiting import Waiting, waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,8 +71,8 @@ def advance(
     live = {job_id: one for job_id, one in jobs.items() if str(job_id) not in expired}
     released, unpinned = _pin_and_release(slurm, live, queue, fresh, user=user)
     unwanted = _cancel_unwanted(slurm, live, queue)
-    waiting = _waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
-    given_up = _give_up(slurm, state, waiting, now=now)
+    enough = waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
+    given_up = _give_up(slurm, state, enough, now=now)
     return Advanced(
         submitted=submitted,
         released=released,
@@ -186,94 +183,17 @@ def _cancel_unwanted(
     return names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
-    """A task that has waited enough, and why."""
-
-    task: Task
-    batch: Batch
-    visit: Visit
-    why: str
-
-
-def _waiting(
-    jobs: Mapping[int, OpenBatch],
-    queue: Sequence[Task],
-    *,
-    taken: Mapping[str, str],
-    idle_since: Mapping[str, datetime],
-    now: datetime,
-) -> list[_Waiting]:
-    """Return the released tasks that are pending and will be given up, each with the reason."""
-    last_moved = _last_moved(queue)
-    found = []
-    for task in queue:
-        one = jobs.get(task.array_job_id)
-        if one is None or not task.pending or task.held_by_us or task.task in one.cancelled:
-            continue
-        for visit in one.batch.visits:
-            if visit.task == task.task:
-                since = [last_moved.get(task.array_job_id), idle_since.get(visit.node)]
-                why = why_give_up(
-                    task, one.batch, taken=taken.get(visit.node), movable_since=since, now=now
-                )
-                if why is not None:
-                    found.append(_Waiting(task=task, batch=one.batch, visit=visit, why=why))
-    return found
-
-
-def why_give_up(
-    task: Task,
-    batch: Batch,
-    *,
-    taken: str | None,
-    movable_since: Sequence[datetime | None],
-    now: datetime,
-) -> str | None:
-    """Return why pending *task* is waited for no longer, or None where it still is.
-
-    *taken* says why its node is not free; a patient batch waits for it. While it is free,
-    Slurm gets the batch's pending limit to start the task, counted from the latest of
-    *movable_since*: before then it could not. A task whose turn in the array has not come
-    (squeue(1), JobArrayTaskLimit) has only the queue limit, which Slurm enforces by the
-    deadline, and this as well.
-    """
-    if taken is not None and not batch.patient:
-        return f"the node was no longer free: {taken}"
-    if now >= batch.start_by:
-        limit = format_duration(batch.start_by - batch.created_at)
-        return f"its turn did not come within its queue time of {limit} ({task.reason})"
-    since = max((at for at in (task.submitted_at, *movable_since) if at is not None), default=now)
-    pending_limit = timedelta(seconds=batch.pending_limit_s)
-    if taken is not None or task.reason == THROTTLED or now - since < pending_limit:
-        return None
-    limit = format_duration(pending_limit)
-    return f"Slurm did not start it within {limit}, though its node was free ({task.reason})"
-
-
-def _last_moved(queue: Sequence[Task]) -> dict[int, datetime]:
-    """Return when a task of each array last started or ended, which is when others may start."""
-    found: dict[int, datetime] = {}
-    for task in queue:
-        for at in (task.started_at if task.node else None, task.ended_at if task.ended else None):
-            if at is not None and at > found.get(task.array_job_id, at - timedelta(1)):
-                found[task.array_job_id] = at
-    return found
-
-
-def _give_up(
-    slurm: Slurm, state: State, waiting: Sequence[_Waiting], *, now: datetime
-) -> list[str]:
+def _give_up(slurm: Slurm, state: State, enough: Sequence[Waiting], *, now: datetime) -> list[str]:
     """Cancel the tasks that have waited enough; their records say why.
 
     The records come first: a task that starts in this very moment is not
     cancelled, and its runner's records count for more.
     """
-    for one in waiting:
+    for one in enough:
         records = _not_started(one.batch, one.visit, job_id=one.task.job_id, why=one.why, now=now)
         for record in records:
             state.write_record(record)
-    names = [f"{one.task.array_job_id}_{one.task.task}" for one in waiting]
+    names = [f"{one.task.array_job_id}_{one.task.task}" for one in enough]
     slurm.cancel(names, only_pending=True)
     return names
 
