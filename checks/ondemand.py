@@ -75,6 +75,9 @@ class Started:
 
     asked: Asked
     batch_ids: tuple[str, ...]
+    """Of the visits that Slurm took."""
+    refused: Mapping[str, str]
+    """By id why it did not take a batch, or not all of it; sweeps try again."""
     advanced: Advanced
     collected: Collected
 
@@ -135,9 +138,11 @@ def start(
     for batch in batches:
         sweeper.state.write_batch(batch)
     advanced = advance_open(sweeper, seen, now=clock())
+    refused = advanced.refused
     return Started(
         asked=asked,
-        batch_ids=tuple(batch.id for batch in batches),
+        batch_ids=tuple(batch.id for batch in batches if batch.id not in refused),
+        refused={batch.id: refused[batch.id] for batch in batches if batch.id in refused},
         advanced=advanced,
         collected=collected,
     )

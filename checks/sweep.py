@@ -348,6 +348,11 @@ def smallest(limits: Sequence[timedelta | None], *, default: timedelta) -> timed
     return min((default if one is None else one for one in limits), default=default)
 
 
+def refusals(refused: Mapping[str, str]) -> list[str]:
+    """Return a line for each batch that Slurm would not take, with its reason."""
+    return [f"batch {batch_id} was not taken: {why}" for batch_id, why in refused.items()]
+
+
 def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:
     beat = {
         "version": 1,
@@ -358,7 +363,7 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
-        "warnings": list(done.collected.warnings),
+        "warnings": [*done.collected.warnings, *refusals(done.advanced.refused)],
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")
 

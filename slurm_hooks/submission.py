@@ -1,10 +1,11 @@
 """Takes open batches from written down to released, whether new or found half done."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 
 from slurm_hooks.batch import Batch, Mode, Submission, Visit, batch_of_comment
+from slurm_hooks.errors import SlurmError, UnreachableError
 from slurm_hooks.reconcile import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm import Slurm
@@ -22,6 +23,8 @@ class Advanced:
     released: Sequence[int]
     cancelled: Sequence[str]
     """Jobs and array tasks."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By batch id why Slurm would not take it, or not all of it, now; the next sweep asks again."""
 
 
 def advance(
@@ -46,7 +49,7 @@ def advance(
     over its age limit nothing is left running.
 
     *script* makes a batch's job script from its id. Two reads of the queue at
-    most, however many batches and nodes.
+    most, however many batches and nodes. A batch that Slurm refuses keeps no other up.
 
     Raises:
         SlurmError, StateError: a step could not be done; the next sweep goes on there.
@@ -55,16 +58,19 @@ def advance(
     expired = _expired(opened, queue, now)
     slurm.cancel([*strays, *expired], only_pending=False)
     submitted = {}
+    refused = {}
     jobs = {}
     fresh: list[int] = []
     for one in opened:
-        new = _submit(slurm, one, queue, script) if _worth_submitting(one, now) else []
+        new, why = _submit(slurm, one, queue, script) if _worth_submitting(one, now) else ([], "")
+        if why:
+            refused[one.batch.id] = why
         if new:
             submitted[one.batch.id] = new[0]
             fresh.extend(new)
         job_ids = [*_job_ids(one, queue), *new]
         jobs.update(dict.fromkeys(job_ids, one))
-        if job_ids and one.submission is None:
+        if job_ids and one.submission is None and not why:
             first, *others = job_ids
             submission = Submission(job_id=first, other_job_ids=tuple(others), submitted_at=now)
             state.write_submission(one.batch.id, submission)
@@ -77,6 +83,7 @@ def advance(
         submitted=submitted,
         released=released,
         cancelled=[*strays, *expired, *unpinned, *unwanted, *given_up],
+        refused=refused,
     )
 
 
@@ -98,14 +105,25 @@ def _job_ids(one: OpenBatch, queue: Sequence[Task]) -> list[int]:
 
 def _submit(
     slurm: Slurm, one: OpenBatch, queue: Sequence[Task], script: Callable[[str], str]
-) -> list[int]:
-    """Submit what of the batch the queue does not show; returns the new jobs."""
+) -> tuple[list[int], str]:
+    """Submit what of the batch the queue does not show.
+
+    Returns the new jobs, and why the rest was refused. A limit on jobs or a closed partition
+    is this batch's own; where slurmctld does not answer, no batch is worth another try.
+    """
     batch = one.batch
     there = {task.task for task in queue if task.comment == batch.comment}
-    if batch.shape.mode is Mode.ARRAY:
-        return [] if there else [slurm.submit(batch, script(batch.id))]
-    missing = [visit for visit in one.unfinished if visit.task not in there]
-    return [slurm.submit(batch, script(batch.id), visit) for visit in missing]
+    alone: list[Visit | None] = [visit for visit in one.unfinished if visit.task not in there]
+    together: list[Visit | None] = [] if there else [None]
+    new: list[int] = []
+    for visit in together if batch.shape.mode is Mode.ARRAY else alone:
+        try:
+            new.append(slurm.submit(batch, script(batch.id), visit))
+        except UnreachableError:
+            raise
+        except SlurmError as error:
+            return new, str(error)
+    return new, ""
 
 
 def _worth_submitting(one: OpenBatch, now: datetime) -> bool:
