@@ -30,7 +30,7 @@ from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError, SlurmError
 from slurm_hooks.oneline import one_line
-from slurm_hooks.reconcile import read_open_batches
+from slurm_hooks.opened import read_open_batches
 from slurm_hooks.suspension import Suspended
 
 _STYLES = {

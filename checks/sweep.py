@@ -2,7 +2,7 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -21,7 +21,8 @@ from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
-from slurm_hooks.reconcile import OpenBatch, close_finished, read_open_batches, reconcile, tidy
+from slurm_hooks.opened import OpenBatch, read_open_batches
+from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Node, Partition, Task
@@ -38,8 +39,8 @@ class Sweeper:
     state: State
     catalogue: Catalogue
     history: History
-    ingest: Callable[[datetime], Ingested]
-    """Moves the spool into the history."""
+    ingest: Callable[[datetime, Collection[str]], Ingested]
+    """Moves what of the spool was compared with Slurm's word into the history."""
     script: Callable[[str], str]
     """The job script of a batch, by its id."""
 
@@ -66,6 +67,8 @@ class Collected:
     closed: Sequence[str]
     warnings: Sequence[str]
     """One line for each thing that a person should look at."""
+    compared: frozenset[str]
+    """What of the spool was held against Slurm's word, as `Reconciled.compared`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +173,16 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
         now=now,
         grace=settings.record_grace,
     )
-    ingested = sweeper.ingest(now)
+    ingested = sweeper.ingest(now, done.compared)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
     warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
     return Collected(
-        settled=done.settled, ingested=ingested.results, closed=closed, warnings=warnings
+        settled=done.settled,
+        ingested=ingested.results,
+        closed=closed,
+        warnings=warnings,
+        compared=done.compared,
     )
 
 
@@ -291,7 +298,7 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
     if advanced.submitted:
-        sweeper.ingest(clock())  # so that `runs` shows what is under way
+        sweeper.ingest(clock(), collected.compared)  # so that `runs` shows what is under way
     return done
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from slurm_hooks.batch import Batch, Mode, Submission, Visit, batch_of_comment
 from slurm_hooks.errors import SlurmError, UnreachableError
-from slurm_hooks.reconcile import OpenBatch
+from slurm_hooks.opened import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task

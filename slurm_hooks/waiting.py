@@ -6,7 +6,7 @@ from datetime import datetime, timedelta
 
 from slurm_hooks.batch import Batch, Visit
 from slurm_hooks.duration import format_duration
-from slurm_hooks.reconcile import OpenBatch
+from slurm_hooks.opened import OpenBatch
 from slurm_hooks.slurm_text import Task
 
 THROTTLED = "JobArrayTaskLimit"

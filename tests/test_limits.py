@@ -221,6 +221,55 @@ def test_a_pass_that_slurm_contradicts_is_an_error_with_both_sides(world: World)
     assert (last.judged, last.attempt) == (None, Outcome.ERROR)
 
 
+def test_a_contradiction_is_found_after_somebody_ran_ingest_too(world: World) -> None:
+    conflicted(world)
+    world.ingest(world.slurm.now)
+    assert dict(details(world, "n0")) == {"pass": "trust me"}
+    world.sweep()
+    found = dict(details(world, "n0"))
+    assert set(found) == {"error", "not_started"}
+    assert "trust me" in found["error"]
+    assert "it never started (DEADLINE)" in found["error"]
+    assert world.sweeper.history.last()["n0", "cpu"].judged is None
+    world.sweep()
+    assert not [*world.state.aside.iterdir()]
+
+
+def test_a_batch_whose_last_results_came_by_hand_is_archived_once_a_sweep_compared_them(
+    world: World,
+) -> None:
+    world.sweep()
+    world.run_visits()
+    world.ingest(world.slurm.now)
+    assert len(world.state.open_batches()) == 1
+    world.sweep()
+    assert world.state.open_batches() == []
+    assert world.rows() == PROVEN
+
+
+def test_what_a_runner_writes_while_a_sweep_looks_at_slurm_waits_for_the_next_one(
+    world: World,
+) -> None:
+    """Nobody has held it against Slurm's word yet."""
+    task = end_without_a_start(world)
+    record = forged(world, task)
+
+    class Slow(FakeSlurm):
+        def accounting(self, user: str, since: datetime) -> list[Task]:
+            world.state.write_record(record)
+            return super().accounting(user, since)
+
+    world.slurm.pass_time(6 * MINUTE)  # slurmctld has forgotten it, and sacct is asked
+    world.slurm.__class__ = Slow
+    world.sweep()
+    assert details(world, "n0") == {("not_started", "the node did not come free in time")}
+    world.slurm.__class__ = FakeSlurm
+    world.sweep()
+    found = dict(details(world, "n0"))
+    assert "trust me" in found["error"]
+    assert "it never started (DEADLINE)" in found["error"]
+
+
 def test_the_only_task_of_an_array_is_known_even_where_squeue_forgets_its_number(
     world: World,
 ) -> None:
