@@ -4,7 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from analytics.history import History
@@ -227,6 +227,7 @@ def make_rules(
     settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime
 ) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
+    most = settings.batch_limit - settings.visit_budget
     single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
         Rule(
@@ -242,6 +243,7 @@ def make_rules(
             depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
             scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
+            queue_limit=min(one.timeouts.queue or settings.queue_limit, most),
         )
         for one in catalogue.active
     ]
@@ -323,10 +325,8 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
     settings = sweeper.settings
     together = planned.shape.mode is Mode.ARRAY
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
-    settings = sweeper.settings
-    timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
-    queue_limit = smallest([one.queue for one in timeouts], default=settings.queue_limit)
-    pending_limit = smallest([one.pending for one in timeouts], default=settings.pending_limit)
+    own = [sweeper.catalogue.get(check).timeouts.pending for check in checks]
+    pending_limit = min(one or settings.pending_limit for one in own)
     return Batch(
         id=new_batch_id(now),
         token=new_token(),
@@ -335,7 +335,7 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
         partition=settings.partition if together else settings.partition_single,
         shape=planned.shape,
         time_limit_s=planned.time_limit.total_seconds(),
-        start_by=now + queue_limit,
+        start_by=now + planned.queue_limit,
         pending_limit_s=pending_limit.total_seconds(),
         age_limit_s=settings.batch_limit.total_seconds(),
         throttle=planned.throttle,
@@ -345,14 +345,6 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
             for task, visit in enumerate(planned.visits)
         ),
     )
-
-
-def smallest(limits: Sequence[timedelta | None], *, default: timedelta) -> timedelta:
-    """Return what holds for a whole batch: the least of its checks' limits.
-
-    A check without a limit of its own has the settings' *default*.
-    """
-    return min((default if one is None else one for one in limits), default=default)
 
 
 def refusals(refused: Mapping[str, str]) -> list[str]:
