@@ -104,7 +104,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     """Move every record that the spool holds into the history; each sweep does this too.
 
     Killed or repeated, it neither loses a result nor counts one twice. What is no record
-    of ours is set aside with the reason.
+    of ours is set aside with the reason. The next sweep compares what came with Slurm's word.
     """
     as_service(app.settings, "ingest")
     from analytics import ingest as work  # noqa: PLC0415 loads Polars

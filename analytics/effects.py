@@ -31,6 +31,10 @@ class Effects(Protocol):
         """Add *rows* to the history."""
         ...
 
+    def mark_uncompared(self, batch_id: str) -> None:
+        """Write down that results of an open batch were not held against Slurm's word."""
+        ...
+
     def count(self, rows: Sequence[Result]) -> None:
         """Count *rows*, maybe none, in the status snapshot; the history has them already."""
         ...
@@ -59,6 +63,10 @@ class Disk:
     def mark_recorded(self, batch_id: str) -> None:
         """Write down that the plan of a batch is in the history."""
         self._state.mark_recorded(batch_id)
+
+    def mark_uncompared(self, batch_id: str) -> None:
+        """Write down that results of an open batch were not held against Slurm's word."""
+        self._state.mark_compared(batch_id, yes=False)
 
     def append(self, rows: Sequence[Result]) -> None:
         """Add *rows* to the history."""

@@ -42,6 +42,8 @@ class Rule:
     """How many of how many of the last judged results must be fails for a fail to count."""
     scheduled: Scheduled | None = None
     """Where it is due at certain times besides."""
+    queue_limit: timedelta | None = None
+    """How long its visits may wait in all; None leaves it to the plan's limits."""
 
 
 def is_due(rule: Rule, last: Last, now: datetime) -> bool:

@@ -28,7 +28,7 @@ from checks.sweep import (
 from slurm_hooks.batch import Mode
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
-from slurm_hooks.reconcile import OpenBatch, read_open_batches
+from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.record import Outcome
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node
@@ -75,6 +75,9 @@ class Started:
 
     asked: Asked
     batch_ids: tuple[str, ...]
+    """Of the visits that Slurm took."""
+    refused: Mapping[str, str]
+    """By id why it did not take a batch, or not all of it; sweeps try again."""
     advanced: Advanced
     collected: Collected
 
@@ -135,9 +138,11 @@ def start(
     for batch in batches:
         sweeper.state.write_batch(batch)
     advanced = advance_open(sweeper, seen, now=clock())
+    refused = advanced.refused
     return Started(
         asked=asked,
-        batch_ids=tuple(batch.id for batch in batches),
+        batch_ids=tuple(batch.id for batch in batches if batch.id not in refused),
+        refused={batch.id: refused[batch.id] for batch in batches if batch.id in refused},
         advanced=advanced,
         collected=collected,
     )

@@ -261,8 +261,13 @@ def _candidate(node: str, due: Sequence[Due], limits: Limits, now: datetime) -> 
         detail=_ages(visit, now),
         checks=tuple(one.rule.name for one in visit),
     )
-    limit = sum((one.rule.time_limit for one in visit), OVERHEAD)
-    return Candidate((first.judged_at, first.attempt_at, node), first.rule.shape, limit, plan)
+    return Candidate(
+        urgency=(first.judged_at, first.attempt_at, node),
+        shape=first.rule.shape,
+        time_limit=sum((one.rule.time_limit for one in visit), OVERHEAD),
+        queue_limit=min(one.rule.queue_limit or limits.queue_limit for one in visit),
+        plan=plan,
+    )
 
 
 def _ages(visit: Sequence[Due], now: datetime) -> str:

@@ -11,7 +11,7 @@ import click
 from checks.sweep import Sweeper, collect
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import SlurmError
-from slurm_hooks.reconcile import OpenBatch, read_open_batches
+from slurm_hooks.opened import OpenBatch, read_open_batches
 
 _POLL_S = 1.0
 _LATE = timedelta(minutes=2)

@@ -2,9 +2,9 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from pathlib import Path
 
 from analytics.history import History
@@ -21,7 +21,8 @@ from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
-from slurm_hooks.reconcile import OpenBatch, close_finished, read_open_batches, reconcile, tidy
+from slurm_hooks.opened import OpenBatch, read_open_batches
+from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Node, Partition, Task
@@ -38,8 +39,8 @@ class Sweeper:
     state: State
     catalogue: Catalogue
     history: History
-    ingest: Callable[[datetime], Ingested]
-    """Moves the spool into the history."""
+    ingest: Callable[[datetime, Collection[str]], Ingested]
+    """Moves what of the spool was compared with Slurm's word into the history."""
     script: Callable[[str], str]
     """The job script of a batch, by its id."""
 
@@ -66,6 +67,8 @@ class Collected:
     closed: Sequence[str]
     warnings: Sequence[str]
     """One line for each thing that a person should look at."""
+    compared: frozenset[str]
+    """What of the spool was held against Slurm's word, as `Reconciled.compared`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -170,12 +173,16 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
         now=now,
         grace=settings.record_grace,
     )
-    ingested = sweeper.ingest(now)
+    ingested = sweeper.ingest(now, done.compared)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
     warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
     return Collected(
-        settled=done.settled, ingested=ingested.results, closed=closed, warnings=warnings
+        settled=done.settled,
+        ingested=ingested.results,
+        closed=closed,
+        warnings=warnings,
+        compared=done.compared,
     )
 
 
@@ -220,6 +227,7 @@ def make_rules(
     settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime
 ) -> list[Rule]:
     """Return what the plan needs of each check that is not suspended, in running order."""
+    most = settings.batch_limit - settings.visit_budget
     single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
         Rule(
@@ -235,6 +243,7 @@ def make_rules(
             depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
             scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
+            queue_limit=min(one.timeouts.queue or settings.queue_limit, most),
         )
         for one in catalogue.active
     ]
@@ -291,7 +300,7 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
     if advanced.submitted:
-        sweeper.ingest(clock())  # so that `runs` shows what is under way
+        sweeper.ingest(clock(), collected.compared)  # so that `runs` shows what is under way
     return done
 
 
@@ -316,10 +325,8 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
     settings = sweeper.settings
     together = planned.shape.mode is Mode.ARRAY
     checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
-    settings = sweeper.settings
-    timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
-    queue_limit = smallest([one.queue for one in timeouts], default=settings.queue_limit)
-    pending_limit = smallest([one.pending for one in timeouts], default=settings.pending_limit)
+    own = [sweeper.catalogue.get(check).timeouts.pending for check in checks]
+    pending_limit = min(one or settings.pending_limit for one in own)
     return Batch(
         id=new_batch_id(now),
         token=new_token(),
@@ -328,7 +335,7 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
         partition=settings.partition if together else settings.partition_single,
         shape=planned.shape,
         time_limit_s=planned.time_limit.total_seconds(),
-        start_by=now + queue_limit,
+        start_by=now + planned.queue_limit,
         pending_limit_s=pending_limit.total_seconds(),
         age_limit_s=settings.batch_limit.total_seconds(),
         throttle=planned.throttle,
@@ -340,12 +347,9 @@ def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Bat
     )
 
 
-def smallest(limits: Sequence[timedelta | None], *, default: timedelta) -> timedelta:
-    """Return what holds for a whole batch: the least of its checks' limits.
-
-    A check without a limit of its own has the settings' *default*.
-    """
-    return min((default if one is None else one for one in limits), default=default)
+def refusals(refused: Mapping[str, str]) -> list[str]:
+    """Return a line for each batch that Slurm would not take, with its reason."""
+    return [f"batch {batch_id} was not taken: {why}" for batch_id, why in refused.items()]
 
 
 def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:
@@ -358,7 +362,7 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
-        "warnings": list(done.collected.warnings),
+        "warnings": [*done.collected.warnings, *refusals(done.advanced.refused)],
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")
 

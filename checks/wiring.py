@@ -1,5 +1,6 @@
 """Puts a sweep together from the settings: the real walls, each made here and nowhere else."""
 
+from collections.abc import Collection
 from dataclasses import replace
 from datetime import datetime
 
@@ -32,8 +33,8 @@ def sweeper(settings: Settings) -> Sweeper:
     state = State(settings.state_dir)
     store = EmbeddedStore(state.history)
 
-    def move_spool(now: datetime) -> Ingested:
-        done = ingest(state, store, cluster=settings.cluster, now=now)
+    def move_spool(now: datetime, compared: Collection[str]) -> Ingested:
+        done = ingest(state, store, cluster=settings.cluster, now=now, compared=compared)
         return replace(done, notes=(*done.notes, *store.refused))
 
     def script(batch_id: str) -> str:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slurm_hooks.batch import Batch, Visit
-from slurm_hooks.errors import SlurmError
+from slurm_hooks.errors import SlurmError, UnreachableError
 from slurm_hooks.slurm_text import (
     ACCOUNTING_FIELDS,
     QUEUE_FORMAT,
@@ -32,7 +32,10 @@ _AT_ONCE = 4
 
 
 class Slurm(Protocol):
-    """What this project asks of Slurm. Every call may raise SlurmError."""
+    """What this project asks of Slurm. Every call may raise SlurmError.
+
+    It is an UnreachableError where another call would fare no better.
+    """
 
     def nodes(self) -> list[Node]:
         """Return every node."""
@@ -170,17 +173,18 @@ class SlurmCommands:
                 timeout=self.timeout_s, env=self._environment(), check=False,
             )  # fmt: skip
         except OSError as error:
-            raise SlurmError(
+            raise UnreachableError(
                 f"cannot run {argv[0]}: {error.strerror}; "
                 "slurm_bin in the settings names its directory"
             ) from error
         except subprocess.TimeoutExpired as error:
-            raise SlurmError(
+            raise UnreachableError(
                 f"{shown}: no answer in {self.timeout_s:g} s; is slurmctld up? (scontrol ping)"
             ) from error
         said = " ".join(done.stderr.split())
         if done.returncode and (not accept_failure or _unreachable(said)):
-            raise SlurmError(f"{shown}: exit {done.returncode}: {said or 'no message'}")
+            kind = UnreachableError if _unreachable(said) else SlurmError
+            raise kind(f"{shown}: exit {done.returncode}: {said or 'no message'}")
         return done.stdout
 
     def _environment(self) -> dict[str, str]:

@@ -30,6 +30,7 @@ class State:
         batches/<batch>/submitted.json   written once Slurm took it
         batches/<batch>/cancelled.<task>.json  who wants that visit gone
         batches/<batch>/recorded         there once its plan is in the history
+        batches/<batch>/uncompared       there while results are to be held against Slurm's word
         batches/<batch>/results/         its records, once they are in the history
         archive/<batch>/                 the same, once every check has its result
         spool/                           records on their way to the history
@@ -286,6 +287,21 @@ class State:
         directory = self.batch_directory(batch_id)
         if directory is not None:
             _write(directory / "recorded", b"")
+
+    def is_compared(self, batch_id: str) -> bool:
+        """Whether no result of open batch *batch_id* was taken in without a sweep's look at it."""
+        return not (self.batches / batch_id / "uncompared").exists()
+
+    def mark_compared(self, batch_id: str, *, yes: bool) -> None:
+        """Write down whether a sweep held the results of an open batch against Slurm's word."""
+        path = self.batches / batch_id / "uncompared"
+        if not yes:
+            _write(path, b"")
+            return
+        try:
+            path.unlink(missing_ok=True)
+        except OSError as error:
+            raise StateError(f"{path}: cannot remove it: {error.strerror}") from error
 
     def finished(self, batch_id: str) -> set[tuple[int, str]]:
         """Return the (task, check) pairs of an open batch whose result is in the history."""

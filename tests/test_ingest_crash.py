@@ -46,6 +46,10 @@ class Mortal:
         self._live()
         self._effects.mark_recorded(batch_id)
 
+    def mark_uncompared(self, batch_id: str) -> None:
+        self._live()
+        self._effects.mark_uncompared(batch_id)
+
     def append(self, rows: Sequence[Result]) -> None:
         self._live()
         self._effects.append(rows)
@@ -126,7 +130,7 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         assert _ingest(state)
         assert _all(state) == _all(whole), f"died before effect {lives}"
         lives += 1
-    assert lives == 11  # plans, two marks, set aside, append, count, four files, and the last
+    assert lives == 12  # plans, 2 marks, set aside, append, count, a mark, 4 files, and the last
 
 
 def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:

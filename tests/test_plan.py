@@ -410,6 +410,22 @@ def test_the_rest_is_over_the_limit() -> None:
     assert plan([rule()], max_visits=2, in_flight=2).batches == ()
 
 
+def test_a_visit_that_may_wait_less_than_the_others_stays_until_it_is_first() -> None:
+    rules = [
+        rule(nodes=NAMES[:5]),
+        replace(rule("ib", nodes=NAMES[5:]), queue_limit=timedelta(minutes=1)),
+    ]
+    fresher = {("n005", "ib"): judged(30)}
+    found = plan(rules, fresher, max_visits=1)
+    assert visited(found) == NAMES[:5]
+    assert of(found, "n005").verdict is Verdict.OVER_LIMIT
+    assert found.batches[0].queue_limit == timedelta(minutes=30)
+    staler = {(node, "disk"): judged(30) for node in NAMES[:5]}
+    found = plan(rules, staler, max_visits=1)
+    assert visited(found) == ["n005"]
+    assert found.batches[0].queue_limit == timedelta(minutes=1)
+
+
 def test_large_plans_become_several_arrays() -> None:
     names = [f"n{number:04}" for number in range(500)]
     found = plan([rule(nodes=names)], nodes=idle(names), max_visits=1000)

@@ -1,7 +1,7 @@
 """A sweep: what it asks, what it does, and what is left when it dies anywhere."""
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -60,8 +60,8 @@ class World:
             script=lambda batch_id: f"#!/bin/bash\n# {batch_id}\n",
         )
 
-    def ingest(self, now: datetime) -> Ingested:
-        return ingest(self.state, self.store, cluster="lab", now=now)
+    def ingest(self, now: datetime, compared: Collection[str] | None = None) -> Ingested:
+        return ingest(self.state, self.store, cluster="lab", now=now, compared=compared)
 
     def sweep(self) -> Sweep:
         return sweep(self.sweeper, clock=lambda: self.slurm.now)
@@ -366,6 +366,12 @@ def contradicted(world: World) -> None:
     world.slurm.end(key, "DEADLINE")
 
 
+def taken_in_by_hand(world: World) -> None:
+    """The same, and somebody ran `ingest` before the sweep that could tell."""
+    contradicted(world)
+    world.ingest(world.slurm.now)
+
+
 def too_old(world: World) -> None:
     """Two visits run, two wait for their turn, and the batch is over its age limit."""
     world.sweep()
@@ -375,7 +381,13 @@ def too_old(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("before", "least", "unproven"),
-    [(fresh, 8, None), (half_run, 8, None), (contradicted, 7, ("n0", "cpu")), (too_old, 5, None)],
+    [
+        (fresh, 8, None),
+        (half_run, 8, None),
+        (contradicted, 7, ("n0", "cpu")),
+        (taken_in_by_hand, 8, ("n0", "cpu")),
+        (too_old, 5, None),
+    ],
 )
 def test_a_sweep_killed_at_any_effect_ends_as_if_it_had_not_been(
     before: Callable[[World], None], least: int, unproven: tuple[str, str] | None, tmp_path: Path

@@ -5,7 +5,7 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.batch import Batch, Visit
-from slurm_hooks.errors import SlurmError
+from slurm_hooks.errors import SlurmError, UnreachableError
 from slurm_hooks.slurm_text import Node, Partition, Task
 
 CONFIG = {
@@ -30,6 +30,10 @@ class FakeSlurm:
     tasks: dict[tuple[int, int], Task] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     past: list[Task] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+    """Partitions that take no jobs now (scontrol(1), State=INACTIVE)."""
+    most_jobs: int = 1_000_000
+    """Of the account's, as a QOS may say (sacctmgr(1), MaxSubmitJobsPerUser)."""
 
     def nodes(self) -> list[Node]:
         """As `Slurm.nodes`: a node under a running task is ALLOCATED."""
@@ -65,6 +69,7 @@ class FakeSlurm:
         self._answer()
         if batch.id not in script:
             raise SlurmError("the script names no batch")
+        self._take(batch, 1 if visit is not None else len(batch.visits))
         job_id, self.next_job_id = self.next_job_id, self.next_job_id + len(batch.visits)
         self.batches[job_id] = batch
         for number, one in enumerate([visit] if visit is not None else batch.visits):
@@ -79,6 +84,13 @@ class FakeSlurm:
                 comment=batch.comment,
             )
         return job_id
+
+    def _take(self, batch: Batch, jobs: int) -> None:
+        live = sum(not task.ended for task in self.tasks.values())
+        if batch.partition in self.closed:
+            raise SlurmError("Required partition not available (inactive or drain)")
+        if live + jobs > self.most_jobs:
+            raise SlurmError("QOSMaxSubmitJobPerUserLimit")
 
     def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
         """As `Slurm.pin`: what is not pending is left as it is, without an error."""
@@ -145,7 +157,7 @@ class FakeSlurm:
 
     def _answer(self) -> None:
         if not self.up:
-            raise SlurmError("squeue: exit 1: Unable to contact slurm controller")
+            raise UnreachableError("squeue: exit 1: Unable to contact slurm controller")
 
 
 def _startable(task: Task, free: set[str]) -> bool:
