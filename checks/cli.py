@@ -23,8 +23,9 @@ from checks.pack import NodePlan
 from checks.plan import Plan
 from checks.progress import say_progress, wait_for
 from checks.service import my_turn
-from checks.sweep import Sweep, Sweeper, observe, plan_now, refusals
+from checks.sweep import Sweep, observe, plan_now, refusals
 from checks.sweep import sweep as sweep_once
+from checks.sweeper import Sweeper
 from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
@@ -256,7 +257,8 @@ def validate(app: App, files: Sequence[Path]) -> None:
 
 def _plan(made: Sweeper) -> Plan:
     seen = observe(made)
-    return plan_now(made, seen, read_open_batches(made.state), now=_now())
+    opened = read_open_batches(made.state)
+    return plan_now(made, seen, opened, last=made.history.last(), now=_now())
 
 
 def _summary(made: Plan) -> str:

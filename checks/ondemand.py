@@ -15,7 +15,6 @@ from checks.selector import mismatch
 from checks.sweep import (
     Collected,
     Observation,
-    Sweeper,
     advance_open,
     collect,
     excluded_nodes,
@@ -23,8 +22,9 @@ from checks.sweep import (
     limits_now,
     make_rules,
     observe,
-    write_down,
 )
+from checks.sweeper import Sweeper
+from checks.written import write_down
 from slurm_hooks.batch import Mode
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
@@ -131,8 +131,9 @@ def start(
     collected = collect(sweeper, seen.queue, now=clock())
     opened = read_open_batches(sweeper.state)
     asked = ask(sweeper, seen, opened, wanted, patient=patient, now=clock())
+    last = sweeper.history.last() if asked.plan.batches else {}
     batches = [
-        replace(write_down(chosen, planned, now=clock()), patient=patient)
+        replace(write_down(chosen, planned, last=last, now=clock()), patient=patient)
         for planned in asked.plan.batches
     ]
     for batch in batches:

@@ -8,7 +8,8 @@ from datetime import datetime, timedelta
 
 import click
 
-from checks.sweep import Sweeper, collect
+from checks.sweep import collect
+from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.opened import OpenBatch, read_open_batches

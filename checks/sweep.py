@@ -2,47 +2,31 @@
 
 import json
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 
-from analytics.history import History
+from analytics.history import Last
 from analytics.hostlist import expand
-from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
-from checks.due import Rule
+from checks.due import Key, Rule
 from checks.eligible import why_not_free
-from checks.pack import Limits, PlannedBatch
+from checks.pack import Limits
 from checks.plan import Plan, make_plan
 from checks.schedule import scheduled
 from checks.selector import matching
-from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
+from checks.sweeper import Sweeper
+from checks.written import write_down
+from slurm_hooks.batch import Mode
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
 from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
-from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Node, Partition, Task
-from slurm_hooks.state import State
 from slurm_hooks.submission import Advanced, advance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweeper:
-    """What a sweep works with; each field is a wall or a value, so tests pass their own."""
-
-    settings: Settings
-    slurm: Slurm
-    state: State
-    catalogue: Catalogue
-    history: History
-    ingest: Callable[[datetime, Collection[str]], Ingested]
-    """Moves what of the spool was compared with Slurm's word into the history."""
-    script: Callable[[str], str]
-    """The job script of a batch, by its id."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -187,12 +171,18 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
 
 
 def plan_now(
-    sweeper: Sweeper, seen: Observation, opened: Sequence[OpenBatch], *, now: datetime
+    sweeper: Sweeper,
+    seen: Observation,
+    opened: Sequence[OpenBatch],
+    *,
+    last: Mapping[Key, Last],
+    now: datetime,
 ) -> Plan:
-    """Return what a sweep would do now. Changes nothing.
+    """Return what a sweep would do now, by the *last* of each check on each node.
+
+    Changes nothing.
 
     Raises:
-        StoreError: the history does not answer; nothing is guessed then.
         ConfigError: a hostlist in the settings is wrong.
     """
     settings = sweeper.settings
@@ -200,7 +190,7 @@ def plan_now(
         rules=make_rules(settings, sweeper.catalogue, seen.nodes, now=now),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
-        last=sweeper.history.last(),
+        last=last,
         in_batch=in_batch(opened),
         limits=limits_now(settings, len(seen.nodes), opened),
         now=now,
@@ -289,9 +279,11 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     seen = observe(sweeper)
     try:
         collected = collect(sweeper, seen.queue, now=clock())
-        plan = plan_now(sweeper, seen, read_open_batches(sweeper.state), now=clock())
+        last = sweeper.history.last()
+        opened = read_open_batches(sweeper.state)
+        plan = plan_now(sweeper, seen, opened, last=last, now=clock())
         for planned in plan.batches:
-            sweeper.state.write_batch(write_down(sweeper, planned, now=clock()))
+            sweeper.state.write_batch(write_down(sweeper, planned, last=last, now=clock()))
     except ClusterDoctorError:
         advance_open(sweeper, seen, now=clock())
         raise
@@ -317,33 +309,6 @@ def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advan
         taken={node: why[1] for node, why in kept.items() if why is not None},
         idle_since={node.name: node.last_busy_at for node in seen.nodes if node.last_busy_at},
         now=now,
-    )
-
-
-def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
-    """Return *planned* as a batch with an id and a token of its own; writes nothing yet."""
-    settings = sweeper.settings
-    together = planned.shape.mode is Mode.ARRAY
-    checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
-    own = [sweeper.catalogue.get(check).timeouts.pending for check in checks]
-    pending_limit = min(one or settings.pending_limit for one in own)
-    return Batch(
-        id=new_batch_id(now),
-        token=new_token(),
-        cluster=settings.cluster,
-        created_at=now,
-        partition=settings.partition if together else settings.partition_single,
-        shape=planned.shape,
-        time_limit_s=planned.time_limit.total_seconds(),
-        start_by=now + planned.queue_limit,
-        pending_limit_s=pending_limit.total_seconds(),
-        age_limit_s=settings.batch_limit.total_seconds(),
-        throttle=planned.throttle,
-        programs=sweeper.catalogue.programs(list(checks)),
-        visits=tuple(
-            Visit(task=task, node=visit.node, checks=visit.checks)
-            for task, visit in enumerate(planned.visits)
-        ),
     )
 
 

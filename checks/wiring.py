@@ -8,7 +8,7 @@ from analytics.history import KeptHistory
 from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue, load_catalogue
-from checks.sweep import Sweeper
+from checks.sweeper import Sweeper
 from sbatch_templates import visit_script
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm import SlurmCommands

@@ -156,7 +156,7 @@ class _Acts:
             target, node = self._target(item), seen.nodes.get(item.entry.node)
             if not target.holds:
                 noted.append((item, target))
-            elif node is not None and is_drained(node) and node.reason != target.entry.text:
+            elif node is not None and "DRAIN" in node.flags and node.reason != target.entry.text:
                 self._not_ours(item, target, node)
             else:
                 ours.append((item, target))
@@ -166,7 +166,7 @@ class _Acts:
         after = self._read([item for item, _ in ours])
         for item, target in ours:
             node = after.nodes.get(item.entry.node)
-            if node is not None and is_drained(node) and node.reason == target.entry.text:
+            if node is not None and "DRAIN" in node.flags and node.reason == target.entry.text:
                 self.problems.append(f"{node.name}: it is still drained, though Slurm was told")
             else:
                 self._undone(item, target)

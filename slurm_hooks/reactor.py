@@ -4,7 +4,7 @@ import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.acts import carry_out, drifted
 from slurm_hooks.errors import StateError
@@ -12,7 +12,7 @@ from slurm_hooks.files import read_regular
 from slurm_hooks.journal import Book, Line, fold
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.lease import turn
-from slurm_hooks.node_control import NodeControl
+from slurm_hooks.node_control import NodeCommands, NodeControl
 from slurm_hooks.policy import Case, decide
 from slurm_hooks.rails import rails
 from slurm_hooks.settings import ReactionMode, Settings
@@ -146,11 +146,7 @@ def _leave_sign(state: State) -> bytes:
     try:
         state.reactor_sign.write_bytes(sign)
     except OSError as error:
-        raise StateError(
-            f"{state.reactor_sign}: cannot write it: {error.strerror}; {state.reactions} must "
-            "belong to SlurmUser: install -d -o slurm -g SERVICE_GROUP -m 2750 "
-            f"{state.reactions}"
-        ) from error
+        raise StateError(f"{state.reactor_sign}: cannot write it: {error.strerror}") from error
     return sign
 
 
@@ -158,3 +154,25 @@ def _sign(state: State) -> bytes:
     with contextlib.suppress(OSError):
         return read_regular(state.reactor_sign, limit=100)
     return b""
+
+
+def make_reactor(settings: Settings, *, service_uid: int) -> Reactor:
+    """Return a reactor with the real walls.
+
+    Raises:
+        StateError: there is no directory for the journal, and none can be made.
+    """
+    state = State(settings.state_dir)
+    state.prepare_reactions()
+    return Reactor(
+        settings=settings,
+        state=state,
+        control=NodeCommands(
+            bin_dir=settings.slurm_bin,
+            conf=settings.slurm_conf,
+            timeout_s=settings.slurm_timeout.total_seconds(),
+        ),
+        journal=JournalFile(state.reactions),
+        seen=Seen(state.considered, state, service_uid=service_uid),
+        clock=lambda: datetime.now(UTC),
+    )

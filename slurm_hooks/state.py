@@ -2,6 +2,7 @@
 
 import errno
 import itertools
+import os
 import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -18,6 +19,8 @@ from slurm_hooks.suspension import Suspended
 
 _PRIVATE = 0o750
 _READABLE = 0o755
+_SHARED = 0o2750
+"""What is made in it belongs to its group, the service account's."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -142,6 +145,23 @@ class State:
             (self.history, _READABLE),
         ):
             _make(path, mode)
+
+    def prepare_reactions(self) -> None:
+        """Make what the reactor keeps its books in; it must not run as the service account.
+
+        Raises:
+            StateError: the directory is missing or somebody else's; the message has the remedy.
+        """
+        try:
+            _make(self.reactions, _SHARED)
+            _make(self.considered, _SHARED)
+            if not os.access(self.considered, os.W_OK):
+                raise StateError(f"{self.considered}: it belongs to somebody else")
+        except StateError as error:
+            raise StateError(
+                f"{error}; the reactor runs as SlurmUser, and its books are that account's: "
+                f"install -d -o slurm -g cluster-doctor -m 2750 {self.reactions}"
+            ) from error
 
     def write_batch(self, batch: Batch) -> None:
         """Write *batch* down; it is open from now on."""

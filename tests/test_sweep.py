@@ -1,7 +1,7 @@
 """A sweep: what it asks, what it does, and what is left when it dies anywhere."""
 
 import json
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -16,7 +16,8 @@ from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
-from checks.sweep import Sweep, Sweeper, check_partition, observe, plan_now, sweep
+from checks.sweep import Sweep, check_partition, observe, plan_now, sweep
+from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record
@@ -156,7 +157,10 @@ def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
         catalogue = world.sweeper.catalogue.without(world.state.suspended())
         made = replace(world.sweeper, catalogue=catalogue)
         seen = observe(made)
-        return {one.checks for one in plan_now(made, seen, [], now=world.slurm.now).nodes}
+        return {
+            one.checks
+            for one in plan_now(made, seen, [], last=made.history.last(), now=world.slurm.now).nodes
+        }
 
     assert planned() == {("storage",)}
     assert world.state.resume("cpu")
@@ -283,6 +287,9 @@ def test_without_a_history_nothing_is_planned_but_open_batches_go_on(world: Worl
     class NoHistory:
         def last(self) -> dict[tuple[str, str], Last]:
             raise StoreError("no snapshot, no store")
+
+        def judged(self, checks: Sequence[str]) -> dict[str, int]:
+            raise StoreError(f"no store to count {checks}")
 
     with pytest.raises(StoreError, match="no snapshot"):
         sweep(replace(world.sweeper, history=NoHistory()), clock=lambda: slurm.now)
