@@ -155,13 +155,16 @@ class State:
         try:
             _make(self.reactions, _SHARED)
             _make(self.considered, _SHARED)
-            if not os.access(self.considered, os.W_OK):
-                raise StateError(f"{self.considered}: it belongs to somebody else")
         except StateError as error:
-            raise StateError(
-                f"{error}; the reactor runs as SlurmUser, and its books are that account's: "
-                f"install -d -o slurm -g cluster-doctor -m 2750 {self.reactions}"
-            ) from error
+            raise StateError(f"{error}; {self._whose_reactions()}") from error
+        if not os.access(self.considered, os.W_OK):
+            raise StateError(f"{self.considered}: cannot write there; {self._whose_reactions()}")
+
+    def _whose_reactions(self) -> str:
+        return (
+            "the reactor runs as SlurmUser, and its books are that account's: "
+            f"install -d -o slurm -g cluster-doctor -m 2750 {self.reactions}"
+        )
 
     def write_batch(self, batch: Batch) -> None:
         """Write *batch* down; it is open from now on."""
