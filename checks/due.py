@@ -42,8 +42,21 @@ class Rule:
     """How many of how many of the last judged results must be fails for a fail to count."""
     scheduled: Scheduled | None = None
     """Where it is due at certain times besides."""
+    new_since: datetime | None = None
+    """Since when it is known, where its first run waits; None where that is due at once."""
     queue_limit: timedelta | None = None
     """How long its visits may wait in all; None leaves it to the plan's limits."""
+
+
+def first_due(rule: Rule) -> datetime:
+    """Return when a pair without a history is due: at once, or as if judged when first seen."""
+    if rule.new_since is None:
+        return NEVER
+    until = rule.new_since + rule.max_age
+    if rule.scheduled is None:
+        return until
+    last = rule.scheduled.last
+    return min(until, last if last and last > rule.new_since else rule.scheduled.next)
 
 
 def is_due(rule: Rule, last: Last, now: datetime) -> bool:

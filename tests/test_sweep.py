@@ -16,7 +16,8 @@ from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
-from checks.sweep import Sweep, Sweeper, check_partition, observe, plan_now, sweep
+from checks.partitions import check_partition
+from checks.sweep import Sweep, Sweeper, observe, plan_now, sweep
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record
