@@ -329,6 +329,11 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
+        "confirm": {
+            one.name: [one.confirm.fails, one.confirm.of]
+            for one in sweeper.catalogue.definitions
+            if one.confirm.fails > 1
+        },
         "warnings": [*done.collected.warnings, *refusals(done.advanced.refused)],
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")

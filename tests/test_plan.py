@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.history import Last
-from checks.due import Key, Rule, confirmed
+from analytics.standing import confirmed
+from checks.due import Key, Rule
 from checks.eligible import Verdict
 from checks.pack import Limits, NodePlan
 from checks.plan import Plan, make_plan

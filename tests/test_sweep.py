@@ -10,6 +10,7 @@ from typing import cast
 
 import pytest
 
+from analytics.heartbeat import confirmations, read_beat
 from analytics.history import KeptHistory, Last
 from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
@@ -306,6 +307,14 @@ def test_a_sweep_leaves_the_free_nodes_and_a_heartbeat(world: World) -> None:
     beat = json.loads(world.state.heartbeat.read_text())
     assert datetime.fromisoformat(beat["finished_at"]) == world.slurm.now
     assert beat["planned"] == 4
+    assert beat["confirm"] == {}
+
+
+def test_the_heartbeat_tells_status_which_fails_are_to_be_confirmed(world: World) -> None:
+    found = (definition("cpu", confirm={"fails": 2, "of": 3}), definition("storage"))
+    world.sweeper = replace(world.sweeper, catalogue=Catalogue(definitions=found, sources={}))
+    world.sweep()
+    assert confirmations(read_beat(world.state.heartbeat)) == {"cpu": (2, 3)}
 
 
 def kill_and_recover(world: World, point: CrashPoint, before: Callable[[World], None]) -> None:
