@@ -136,10 +136,10 @@ def test_a_batch_that_slurm_refuses_is_named_and_the_others_run(site: Lab) -> No
     assert {row.node for row in history(site) if row.check == "closed"} == {"n000", "n002"}
 
 
-def on_node(lab: Lab, node: str) -> list[int]:
-    """What checks started on *node*, all of which is on this machine, and still lives."""
+def on_node(lab: Lab, node: str) -> bool:
+    """Whether anything that a check started on *node* lives; all nodes are this machine."""
     mark = f"CLUSTER_DOCTOR_NODE={node}".encode()
-    return [pid for pid in processes_of_checks(lab) if mark in environment(pid)]
+    return any(mark in environment(pid) for pid in processes_of_checks(lab))
 
 
 def environment(pid: int) -> bytes:
