@@ -1,12 +1,13 @@
 """The commands that ask what the checks found, and the one that takes results in."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from analytics.ask import ask, warn
-from analytics.heartbeat import last_sweep, warning
+from analytics.heartbeat import confirmations, last_sweep, read_beat, warning
 from analytics.history import is_new
 from analytics.options import Filter, Moment, Shown, filters, presentation
 from analytics.output import Form
@@ -15,6 +16,7 @@ from analytics.question import Wanted, question
 from analytics.result import Result
 from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
 from analytics.snapshot import Snapshot, SnapshotUnusableError
+from analytics.standing import Confirm
 from analytics.summary import summary
 from slurm_hooks.account import as_service
 from slurm_hooks.cli import App
@@ -31,14 +33,17 @@ _DAY = timedelta(days=1)
 def status(app: App, *, only: Filter, shown: Shown) -> None:
     """Show the latest judgement of each check on each node.
 
-    REMARK adds how a later visit ended that could not judge; -s selects by either. On a
+    REMARK adds how a later visit ended that could not judge; -s selects by either. A fail
+    that the check wants confirmed says so there, and in the field "confirmed". On a
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
     columns = columns_for(STATUS, STATUS_DEFAULT, shown)
     now = datetime.now(UTC)
-    rows = [line for line in _lines(app.state, only, now) if _matches(line, only)]
+    beat = read_beat(app.state.heartbeat)
+    lines = _lines(app.state, only, confirmations(beat), now)
+    rows = [line for line in lines if _matches(line, only)]
     show(columns, rows, shown)
-    ended = last_sweep(app.state.heartbeat)
+    ended = last_sweep(beat)
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, ended, now))
     warn(warning(ended, now=now, interval=app.settings.sweep_interval))
@@ -123,7 +128,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     )
 
 
-def _lines(state: State, only: Filter, now: datetime) -> list[Line]:
+def _lines(state: State, only: Filter, confirm: Mapping[str, Confirm], now: datetime) -> list[Line]:
     snapshot = Snapshot(state.snapshot)
     try:
         found = snapshot.standings(only.nodes or None)
@@ -131,7 +136,10 @@ def _lines(state: State, only: Filter, now: datetime) -> list[Line]:
         if is_new(state):
             return []
         raise StoreError(f"{error}; make it anew: cluster-doctor ingest --rebuild") from error
-    rows = [Line(node, check, standing, now) for (node, check), standing in found]
+    rows = [
+        Line(node, check, standing, now, confirm.get(check, (1, 1)))
+        for (node, check), standing in found
+    ]
     return sorted(rows, key=lambda line: (natural(line.node), line.check))
 
 

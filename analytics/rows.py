@@ -8,8 +8,9 @@ from typing import NamedTuple
 from analytics.fields import Field, local_time, pairs, short_seconds, style_of_outcome
 from analytics.result import Result
 from analytics.snapshot import time_of
-from analytics.standing import Seen, Standing
+from analytics.standing import Confirm, Seen, Standing, confirmed, fails
 from slurm_hooks.duration import format_duration
+from slurm_hooks.record import Outcome
 
 STATUS_DEFAULT = "node check outcome judged remark"
 HISTORY_DEFAULT = "finished node check outcome duration job detail"
@@ -22,6 +23,26 @@ class Line(NamedTuple):
     check: str
     standing: Standing
     now: datetime
+    confirm: Confirm = (1, 1)
+
+    @property
+    def confirmed(self) -> bool | None:
+        """Whether its fail counts; None where it did not fail."""
+        judged = self.standing.judged
+        if judged is None or judged.outcome != Outcome.FAIL:
+            return None
+        return self.confirm[0] == 1 or confirmed(self._judged, self.confirm)
+
+    @property
+    def doubt(self) -> str:
+        """How far an unconfirmed fail is from counting; empty for all else."""
+        if self.confirmed is not False:
+            return ""
+        return f"{fails(self._judged, self.confirm)} of {self.confirm[0]} fails, to be confirmed"
+
+    @property
+    def _judged(self) -> list[str]:
+        return [one.outcome for one in self.standing.failures]
 
     @property
     def later(self) -> Seen | None:
@@ -50,7 +71,7 @@ def _age_s(one: Seen, now: datetime) -> float:
 def _remark(line: Line) -> str:
     judged, later = line.standing.judged, line.later
     if later is None:
-        return line.main.detail
+        return "; ".join(filter(None, [line.doubt, line.main.detail]))
     ago = format_duration(timedelta(seconds=_age_s(later, line.now)))
     if judged is None:
         return (
@@ -58,7 +79,7 @@ def _remark(line: Line) -> str:
             if later.detail
             else f"{later.outcome} {ago} ago"
         )
-    return "; ".join(filter(None, [judged.detail, f"then {later.outcome} {ago} ago"]))
+    return "; ".join(filter(None, [line.doubt, judged.detail, f"then {later.outcome} {ago} ago"]))
 
 
 STATUS: Sequence[Field[Line]] = (
@@ -72,6 +93,12 @@ STATUS: Sequence[Field[Line]] = (
         absent="-",
         aliases=("state",),
         style=style_of_outcome,
+    ),
+    Field(
+        name="confirmed",
+        meaning="of a fail: whether it repeated as often as the check wants before it counts",
+        value=lambda line: line.confirmed,
+        text=lambda value: "yes" if value else "no",
     ),
     Field(
         name="judged",

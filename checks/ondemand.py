@@ -239,7 +239,7 @@ def _rules(
             nodes=frozenset(node for node in rule.nodes if rule.name in closures[wanted[node]]),
             depends_on_everywhere=(),
         )
-        for rule in make_rules(settings, catalogue, nodes, now=now)
+        for rule in make_rules(settings, catalogue, nodes, first_seen=None, now=now)
     ]
 
 

@@ -19,6 +19,7 @@ SPELLINGS = {
     "addReservation": "reserve",
     "removeReservation": "unreserve",
     "maxNumberOfJobs": "max_jobs",
+    "runAfterCreation": "run_after_creation",
 }
 """Keys as ActiveCheck resources spell them, and the names they are read as."""
 

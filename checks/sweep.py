@@ -12,7 +12,9 @@ from analytics.hostlist import expand
 from checks.catalogue import Catalogue
 from checks.due import Key, Rule
 from checks.eligible import why_not_free
+from checks.first_seen import note_first_seen, read_first_seen
 from checks.pack import Limits
+from checks.partitions import check_partition, check_single_partition
 from checks.plan import Plan, make_plan
 from checks.schedule import scheduled
 from checks.selector import matching
@@ -25,7 +27,7 @@ from slurm_hooks.files import write_durably
 from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
-from slurm_hooks.slurm_text import Node, Partition, Task
+from slurm_hooks.slurm_text import Node, Task
 from slurm_hooks.submission import Advanced, advance
 
 
@@ -80,65 +82,6 @@ def observe(sweeper: Sweeper) -> Observation:
     return Observation(nodes=slurm.nodes(), queue=slurm.queue(settings.service_user))
 
 
-def check_partition(
-    settings: Settings, partitions: Sequence[Partition], config: Mapping[str, str]
-) -> None:
-    """Refuse a partition whose jobs users would have to wait for.
-
-    Raises:
-        ConfigError: it is missing, not of the lowest tier, or not preemptible; the
-            message holds the slurm.conf lines to add.
-    """
-    name = settings.partition
-    remedy = (
-        "; add to slurm.conf: PreemptType=preempt/partition_prio PreemptMode=REQUEUE and "
-        f"PartitionName={name} Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE"
-    )
-    ours = next((one for one in partitions if one.name == name), None)
-    if ours is None:
-        raise ConfigError(f"{settings.path}: partition: Slurm has no partition {name!r}{remedy}")
-    if config.get("PreemptType") != "preempt/partition_prio":
-        raise ConfigError(f"slurm.conf: PreemptType is {config.get('PreemptType')!r}{remedy}")
-    if ours.preempt_mode.split(",")[0] in {"OFF", "GANG", "SUSPEND", "WITHIN"}:
-        raise ConfigError(f"partition {name}: PreemptMode is {ours.preempt_mode}{remedy}")
-    equals = [one.name for one in partitions if one.priority_tier <= ours.priority_tier]
-    if equals != [name]:
-        others = ", ".join(one for one in equals if one != name)
-        raise ConfigError(
-            f"partition {name}: jobs in {others} would wait for checks, because its PriorityTier "
-            f"is not higher{remedy}"
-        )
-
-
-def check_single_partition(settings: Settings, partitions: Sequence[Partition]) -> None:
-    """Refuse a partition for jobs of their own that could take nodes from users' jobs.
-
-    Raises:
-        ConfigError: it is missing, or of a higher tier than one of users' partitions.
-    """
-    name = settings.partition_single
-    remedy = (
-        f"; add to slurm.conf: PartitionName={name} Nodes=ALL Hidden=YES PriorityTier=2 "
-        "PreemptMode=REQUEUE, with a higher PriorityTier for users' partitions; "
-        "or give the checks mode: array"
-    )
-    single = next((one for one in partitions if one.name == name), None)
-    if single is None:
-        raise ConfigError(
-            f"{settings.path}: partition_single: Slurm has no partition {name!r}{remedy}"
-        )
-    lower = [
-        one.name
-        for one in partitions
-        if one.priority_tier < single.priority_tier and one.name != settings.partition
-    ]
-    if lower:
-        raise ConfigError(
-            f"partition {name}: checks could preempt jobs in {', '.join(lower)}, because its "
-            f"PriorityTier is higher{remedy}"
-        )
-
-
 def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collected:
     """Bring what ended since the last sweep into the history.
 
@@ -187,7 +130,13 @@ def plan_now(
     """
     settings = sweeper.settings
     return make_plan(
-        rules=make_rules(settings, sweeper.catalogue, seen.nodes, now=now),
+        rules=make_rules(
+            settings,
+            sweeper.catalogue,
+            seen.nodes,
+            first_seen=read_first_seen(sweeper.state.first_seen),
+            now=now,
+        ),
         nodes=seen.nodes,
         excluded=excluded_nodes(settings, seen.nodes),
         last=last,
@@ -214,9 +163,17 @@ def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> L
 
 
 def make_rules(
-    settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime
+    settings: Settings,
+    catalogue: Catalogue,
+    nodes: Sequence[Node],
+    *,
+    first_seen: Mapping[str, datetime] | None,
+    now: datetime,
 ) -> list[Rule]:
-    """Return what the plan needs of each check that is not suspended, in running order."""
+    """Return what the plan needs of each check that is not suspended, in running order.
+
+    *first_seen* says since when checks are known; with None no first run waits.
+    """
     most = settings.batch_limit - settings.visit_budget
     single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
@@ -233,6 +190,11 @@ def make_rules(
             depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
             scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
+            new_since=(
+                None
+                if one.run_after_creation or first_seen is None
+                else first_seen.get(one.name, now)
+            ),
             queue_limit=min(one.timeouts.queue or settings.queue_limit, most),
         )
         for one in catalogue.active
@@ -279,6 +241,11 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     seen = observe(sweeper)
     try:
         collected = collect(sweeper, seen.queue, now=clock())
+        note_first_seen(
+            sweeper.state.first_seen,
+            [one.name for one in sweeper.catalogue.definitions],
+            now=clock(),
+        )
         last = sweeper.history.last()
         opened = read_open_batches(sweeper.state)
         plan = plan_now(sweeper, seen, opened, last=last, now=clock())
@@ -327,6 +294,11 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
+        "confirm": {
+            one.name: [one.confirm.fails, one.confirm.of]
+            for one in sweeper.catalogue.definitions
+            if one.confirm.fails > 1
+        },
         "warnings": [*done.collected.warnings, *refusals(done.advanced.refused)],
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")

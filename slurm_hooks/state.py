@@ -46,6 +46,7 @@ class State:
         suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
+        first-seen.json                  since when each check is known
         status.sqlite free-nodes.txt heartbeat.json
     """
 
@@ -125,6 +126,11 @@ class State:
     def turn(self) -> Path:
         """Whose turn it is to sweep."""
         return self.root / "sweep"
+
+    @property
+    def first_seen(self) -> Path:
+        """Since when each check is known; `checks.first_seen` reads and writes it."""
+        return self.root / "first-seen.json"
 
     @property
     def heartbeat(self) -> Path:

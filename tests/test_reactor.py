@@ -107,7 +107,7 @@ def test_a_node_that_an_admin_drained_keeps_reason_user_and_time(tmp_path: Path)
 
 
 def test_an_admin_who_drains_between_the_reading_and_the_act_is_noticed(tmp_path: Path) -> None:
-    """slurmctld has no compare-and-set: what was overwritten cannot be seen, what came after can."""
+    """slurmctld has no compare-and-set; what comes after our act is seen, and left alone."""
     world = clinic(tmp_path)
     world.result("n1", Outcome.FAIL, DRAINS)
     reads = iter(range(100))

@@ -10,13 +10,15 @@ from typing import cast
 
 import pytest
 
+from analytics.heartbeat import confirmations, read_beat
 from analytics.history import KeptHistory, Last
 from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
-from checks.sweep import Sweep, check_partition, observe, plan_now, sweep
+from checks.partitions import check_partition
+from checks.sweep import Sweep, observe, plan_now, sweep
 from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
@@ -312,6 +314,14 @@ def test_a_sweep_leaves_the_free_nodes_and_a_heartbeat(world: World) -> None:
     beat = json.loads(world.state.heartbeat.read_text())
     assert datetime.fromisoformat(beat["finished_at"]) == world.slurm.now
     assert beat["planned"] == 4
+    assert beat["confirm"] == {}
+
+
+def test_the_heartbeat_tells_status_which_fails_are_to_be_confirmed(world: World) -> None:
+    found = (definition("cpu", confirm={"fails": 2, "of": 3}), definition("storage"))
+    world.sweeper = replace(world.sweeper, catalogue=Catalogue(definitions=found, sources={}))
+    world.sweep()
+    assert confirmations(read_beat(world.state.heartbeat)) == {"cpu": (2, 3)}
 
 
 def kill_and_recover(world: World, point: CrashPoint, before: Callable[[World], None]) -> None:
