@@ -12,12 +12,12 @@ from slurm_hooks.slurm_text import Node
 from slurm_hooks.state import State
 from tests.lab import Lab
 from tests.lab.users import SLURM
-from tests.site import doctor
+from tests.site import doctor, history
 
 pytestmark = pytest.mark.lab
 
-DRAIN = {"failure_reactions": {"drain": {"prefix": "doctor"}}}
-ROOM = {
+DRAIN = {"drain": {"prefix": "doctor"}}
+ROOM: dict[str, str | int] = {
     "probation": 0,
     "max_held": "100%",
     "max_held_in_partition": "100%",
@@ -51,12 +51,12 @@ def drained(lab: Lab) -> list[str]:
 
 
 def test_a_failed_node_is_drained_by_the_end_of_its_visit(ward: Lab) -> None:
-    ward.add_check("quick", **DRAIN)
+    ward.add_check("quick", failure_reactions=DRAIN)
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: drained(ward) == ["n003"], 20, "n003 to be drained")
     found = node(ward, "n003")
-    assert re.fullmatch(r"doctor: quick: .* \(\d{4}-.*Z\) \[cd:[0-9a-f]{8}\]", found.reason)
+    assert re.fullmatch(r"doctor: quick.* \(\d{4}-.*Z\) \[cd:[0-9a-f]{8}\]", found.reason)
     assert found.reason_user == SLURM
     ward.run(["scontrol", "reconfigure"])
     ward.slurmctld.stop()
@@ -66,7 +66,7 @@ def test_a_failed_node_is_drained_by_the_end_of_its_visit(ward: Lab) -> None:
 
 def test_nothing_but_a_fail_changes_a_node(ward: Lab) -> None:
     only_errors = {"n001": "crash", "n002": "exit:1", "n004": "exit:193", "n005": "exit:195"}
-    ward.add_check("quick", time_limit="2s", **DRAIN)
+    ward.add_check("quick", time_limit="2s", failure_reactions=DRAIN)
     for name, verb in only_errors.items():
         ward.fault(name, "quick", verb)
     ward.fault("n006", "quick", "hang")
@@ -77,7 +77,7 @@ def test_nothing_but_a_fail_changes_a_node(ward: Lab) -> None:
 
 
 def test_an_admins_drain_keeps_its_reason_and_the_next_sweep_says_what_we_found(ward: Lab) -> None:
-    ward.add_check("quick", command=["sleep", "3"], **DRAIN)
+    ward.add_check("quick", command=["sleep", "3"], failure_reactions=DRAIN)
     ward.fault("n003", "quick", "fail")
     ward.configure(max_concurrent_visits=8, record_grace="0s", reactions=ROOM, include_nodes="n003")
     doctor(ward, "sweep")
@@ -93,7 +93,7 @@ def test_a_reactor_that_was_never_woken_catches_up(ward: Lab) -> None:
     text = hook.read_text()
     hook.write_text("#!/bin/sh\nexit 0\n")
     try:
-        ward.add_check("quick", **DRAIN)
+        ward.add_check("quick", failure_reactions=DRAIN)
         ward.fault("n003", "quick", "fail")
         doctor(ward, "sweep", "--wait")
         assert drained(ward) == []
@@ -113,7 +113,7 @@ def test_the_service_account_may_not_react(ward: Lab) -> None:
 
 def test_shadow_says_what_would_be_done(ward: Lab) -> None:
     configure(ward, mode="shadow")
-    ward.add_check("quick", **DRAIN)
+    ward.add_check("quick", failure_reactions=DRAIN)
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: bool(items(ward)), 20, "the decision")
@@ -123,10 +123,11 @@ def test_shadow_says_what_would_be_done(ward: Lab) -> None:
 
 def test_the_same_fail_everywhere_drains_nothing(ward: Lab) -> None:
     configure(ward, suspect=2)
-    ward.add_check("quick", **DRAIN)
+    ward.add_check("quick", failure_reactions=DRAIN)
     for name in ward.nodes:
         ward.fault(name, "quick", "fail")
     doctor(ward, "sweep", "--wait")
+    assert {row.outcome for row in history(ward)} == {"fail"}
     ward.run(["cluster-doctor", "react"])
     book = JournalFile(State(ward.state_dir).reactions).read()
     assert book.suspended("quick") is not None
