@@ -119,10 +119,27 @@ def test_what_is_left_of_a_batch_over_its_age_limit_is_cancelled_running_or_not(
     assert re.search(r"cancelled before it .*: its batch was over \d+s old", ended[second][1])
 
 
-def on_node(lab: Lab, node: str) -> list[int]:
-    """What checks started on *node*, all of which is on this machine, and still lives."""
+def test_a_batch_that_slurm_refuses_is_named_and_the_others_run(site: Lab) -> None:
+    configure(site, "n[000-002]")
+    site.add_check("closed", nodes={"include": {"hostlist": "n[000,002]"}})
+    site.add_check("open", mode="jobs", nodes={"include": {"hostlist": "n001"}})
+    partition(site, "INACTIVE")
+    done = doctor(site, "sweep", "--wait", check=False)
+    assert done.returncode == 1
+    assert re.search(r"batch \S+ was not taken: sbatch .*inactive or drain", done.stderr)
+    assert [(row.check, row.outcome) for row in history(site)] == [("open", "pass")]
+    asked = doctor(site, "run", "closed", "open", "-w", "n001", "--wait", check=False)
+    assert "was not taken" not in asked.stderr  # the refused batch is nobody's who asked for this
+    site.configure(max_concurrent_visits=8, record_grace="0s", include_nodes="n[003-004]")
+    partition(site, "UP")
+    doctor(site, "sweep", "--wait")
+    assert {row.node for row in history(site) if row.check == "closed"} == {"n000", "n002"}
+
+
+def on_node(lab: Lab, node: str) -> bool:
+    """Whether anything that a check started on *node* lives; all nodes are this machine."""
     mark = f"CLUSTER_DOCTOR_NODE={node}".encode()
-    return [pid for pid in processes_of_checks(lab) if mark in environment(pid)]
+    return any(mark in environment(pid) for pid in processes_of_checks(lab))
 
 
 def environment(pid: int) -> bytes:
