@@ -9,14 +9,15 @@ import click
 from analytics.ask import ask, warn
 from analytics.heartbeat import confirmations, last_sweep, read_beat, warning
 from analytics.history import is_new
-from analytics.options import Filter, Moment, Shown, filters, presentation
+from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question
 from analytics.result import Result
-from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
+from analytics.rows import HISTORY, HISTORY_DEFAULT, natural
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.standing import Confirm
+from analytics.status_rows import STATUS, STATUS_DEFAULT, Line
 from analytics.summary import summary
 from slurm_hooks.account import as_service
 from slurm_hooks.cli import App
@@ -41,7 +42,11 @@ def status(app: App, *, only: Filter, shown: Shown) -> None:
     now = datetime.now(UTC)
     beat = read_beat(app.state.heartbeat)
     lines = _lines(app.state, only, confirmations(beat), now)
-    rows = [line for line in lines if _matches(line, only)]
+    rows = [
+        line
+        for line in lines
+        if only.takes(line.check, line.main.outcome, line.standing.attempt.outcome)
+    ]
     show(columns, rows, shown)
     ended = last_sweep(beat)
     if shown.form is Form.TABLE and shown.header:
@@ -86,8 +91,7 @@ def history(
     columns = columns_for(HISTORY, HISTORY_DEFAULT, shown)
     until = endtime or datetime.now(UTC)
     since = starttime or until - _DAY
-    if since > until:
-        raise click.UsageError("--starttime is after --endtime.")
+    in_order(since, until)
     wanted = Wanted(
         cluster=app.settings.cluster,
         since=since,
@@ -141,13 +145,6 @@ def _lines(state: State, only: Filter, confirm: Mapping[str, Confirm], now: date
         for (node, check), standing in found
     ]
     return sorted(rows, key=lambda line: (natural(line.node), line.check))
-
-
-def _matches(line: Line, only: Filter) -> bool:
-    outcomes = {line.main.outcome, line.standing.attempt.outcome}
-    return (not only.checks or line.check in only.checks) and (
-        not only.outcomes or not outcomes.isdisjoint(only.outcomes)
-    )
 
 
 def _results(state: State, wanted: Wanted) -> list[Result]:

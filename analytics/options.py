@@ -94,6 +94,12 @@ class Filter:
     checks: tuple[str, ...]
     outcomes: tuple[str, ...]
 
+    def takes(self, check: str, *ended: str) -> bool:
+        """Whether it takes a row of *check* that any of *ended* says of how it went."""
+        return (not self.checks or check in self.checks) and (
+            not self.outcomes or any(outcome in self.outcomes for outcome in ended)
+        )
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shown:
@@ -108,6 +114,12 @@ class Shown:
 
 AS_TABLE = Shown(fields=None, helpformat=False, header=True, form=Form.TABLE, colour="auto")
 """The usual."""
+
+
+def in_order(starttime: datetime | None, endtime: datetime | None) -> None:
+    """End the command where its window ends before it begins."""
+    if starttime and endtime and starttime > endtime:
+        raise click.UsageError("--starttime is after --endtime.")
 
 
 def filters(command: Callable[..., object]) -> Callable[..., object]:

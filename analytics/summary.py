@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Collection
 from datetime import datetime
 
-from analytics.rows import Line
+from analytics.status_rows import Line
 from slurm_hooks.duration import format_duration
 from slurm_hooks.record import Outcome
 
