@@ -13,17 +13,14 @@ import pytest
 
 from slurm_hooks.state import State
 from tests.lab import Lab
-from tests.lab.saved import forgetful
 from tests.lab.users import SERVICE
 from tests.site import (
-    assert_nothing_lost,
     doctor,
     history,
     only,
     planned,
     processes_of_checks,
     recorded,
-    recover_with_administrator,
     running,
     suspend_shipped,
     sweep_and_wait,
@@ -126,26 +123,6 @@ def test_a_node_that_dies_under_a_visit_is_told_apart_from_a_sick_one(
     lab.wait_for(lambda: "down" in lab.states()["n000"], 60, "slurmctld to miss the node")
     doctor(lab, "sweep")
     assert [row.outcome for row in history(lab)] == ["node_fail"]
-
-
-@pytest.mark.parametrize("knows", ["what it saved", "nothing of them"])
-def test_slurmctld_may_be_killed_while_visits_run(site: Lab, knows: str) -> None:
-    """What it knows when it is back is what it has saved before."""
-    site.add_check("slow", command=["sleep", "8"], retry_after="1s")
-    site.configure(max_concurrent_visits=8, record_grace="0s", slurm_timeout="3s")
-    forgetting = forgetful(site)
-    doctor(site, "sweep")
-    started = "every check to run; a launch that is cut off keeps its node for minutes"
-    site.wait_for(lambda: len(list(processes_of_checks(site))) >= len(site.nodes), 30, started)
-    if knows == "what it saved":
-        site.slurmctld.kill()
-    else:
-        forgetting()
-    assert doctor(site, "sweep", check=False).returncode == 1
-    site.slurmctld.start()
-    site.add_check("slow", retry_after="1s")  # as quick as any from now on
-    recover_with_administrator(site, "slow")
-    assert_nothing_lost(site)
 
 
 def test_slurmctld_may_go_and_come_while_visits_run(site: Lab) -> None:

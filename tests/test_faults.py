@@ -115,6 +115,34 @@ def test_slurmctld_is_killed_while_a_sweep_submits(site: Lab, gates: Gates, mome
     assert_nothing_lost(site)
 
 
+# slurmctld, while visits run
+
+
+@pytest.mark.parametrize("knows", ["nothing of them", "that they are held"])
+def test_slurmctld_is_killed_while_visits_run(site: Lab, gates: Gates, knows: str) -> None:
+    """What it knows when it is back is what it has saved before."""
+    site.add_check("slow", command=["sleep", "8"], retry_after="1s")
+    _go_through(gates, site, "10s")
+    kill = forgetful(site) if knows == "nothing of them" else None
+    gates.stop_at("before release")
+    sweep = site.start_as_service(["cluster-doctor", "sweep"])
+    with gates.reached():
+        kill = kill or forgetful(site)
+    said, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 0, said
+    started = "every check to run; a launch that is cut off keeps its node for minutes"
+    site.wait_for(lambda: len(list(processes_of_checks(site))) >= len(site.nodes), 30, started)
+    kill()
+    _go_through(gates, site, "3s")
+    assert doctor(site, "sweep", check=False).returncode == 1
+    site.slurmctld.start()
+    _go_through(gates, site, "10s")
+    site.add_check("slow", retry_after="1s")  # as quick as any from now on
+    recover_with_administrator(site, "slow")
+    assert_nothing_lost(site)
+    assert not [row.detail for row in history(site) if "scratch" in row.detail]
+
+
 # slurmdbd and its database, during the whole visit
 
 
