@@ -31,6 +31,9 @@ from tests.site import (
 
 pytestmark = pytest.mark.lab
 
+MISSED_AFTER_S = 15.0
+"""A younger batch job is not missed: BatchStartTimeout, ten seconds, and two to be sure."""
+
 
 def proven(lab: Lab) -> set[str]:
     return {row.node for row in history(lab) if row.outcome == "pass"}
@@ -168,12 +171,15 @@ def test_a_node_that_reboots_under_a_visit(site: Lab) -> None:
     site.add_check("slow", command=["sleep", "60"])
     doctor(site, "sweep")
     site.wait_for(lambda: bool(list(processes_of_checks(site))), 20, "the check to run")
+    began = time.monotonic()
     site.slurmd("n000").kill()
     gone = [pid for pid in processes.of_lab(site.root) if _is_of_a_job(pid)]
     for pid in [*gone, *processes_of_checks(site)]:
         processes.send(pid, signal.SIGKILL, site.root)
     site.wait_for(lambda: not list(processes_of_checks(site)), 20, "the node to be empty")
     site.slurmd("n000").start()
+    site.wait_for(lambda: time.monotonic() - began > MISSED_AFTER_S, 30, "the visit to be old")
+    site.run(["scontrol", "reconfigure"])  # so that the node registers, which else takes a minute
     site.wait_for(lambda: not running(site), 60, "slurmctld to miss the visit")
     site.add_check("slow")  # as quick as any from now on
     recover(site)
