@@ -36,6 +36,7 @@ HUNG_PYTHONS = {
     "stops timeout, deaf": "trap '' TERM; kill -STOP $PPID; sleep 1000; sleep 1001",
     "stops itself": "kill -STOP $$",
 }
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM)
 BOUND_S = 15.0
 """13 s are promised; Slurm's PrologEpilogTimeout should be 60 s."""
 
@@ -69,7 +70,6 @@ def test_an_interpreter_that_is_missing_or_not_executable(name: str, tmp_path: P
 
 def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> None:
     """All at once, as they only wait; with and without the signals that slurmd may block."""
-    started = time.monotonic()
     running: dict[tuple[str, str, bool], subprocess.Popen[bytes]] = {}
     all_hooks = []
     for fault, script in HUNG_PYTHONS.items():
@@ -79,6 +79,7 @@ def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> N
         for name in NAMES:
             for blocked in (False, True):
                 running[fault, name, blocked] = hooks.start(name, blocked=blocked)
+    started = time.monotonic()
     for case, process in running.items():
         with process:
             assert process.wait(timeout=BOUND_S) == 0, case
@@ -86,18 +87,24 @@ def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> N
     wait_until(lambda: not any(hooks.left() for hooks in all_hooks), within_s=5)
 
 
-@every_hook
-def test_signals_to_the_hook(name: str, tmp_path: Path) -> None:
-    python = fake_python(tmp_path / "bin" / "python", f"{MARK}sleep 1000")
-    hooks = make(tmp_path, python)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM):
-        with hooks.start(name) as process:
-            mark = python.with_name("python.ran")
-            wait_until(mark.exists)
-            mark.unlink()
+def test_signals_to_the_hook(tmp_path: Path) -> None:
+    """All at once, as they only wait."""
+    running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+    all_hooks = []
+    for number in SIGNALS:
+        for name in NAMES:
+            case = tmp_path / number.name / name.replace("/", "-")
+            case.mkdir(parents=True)
+            python = fake_python(case / "bin" / "python", f"{MARK}sleep 1000")
+            hooks = make(case, python)
+            all_hooks.append(hooks)
+            process = running[number.name, name] = hooks.start(name)
+            wait_until(python.with_name("python.ran").exists)
             process.send_signal(number)
-            assert process.wait(timeout=BOUND_S) == 0
-    end(hooks.left())
+    for case_of, process in running.items():
+        with process:
+            assert process.wait(timeout=BOUND_S) == 0, case_of
+    end([pid for hooks in all_hooks for pid in hooks.left()])
 
 
 @every_hook

@@ -120,6 +120,7 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
     assert _ingest(whole)
     more(whole)
     assert _ingest(whole)
+    expected = _all(whole)
 
     lives, finished = 0, False
     while not finished:
@@ -128,7 +129,7 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         finished = _ingest(state, lives=lives)
         more(state)
         assert _ingest(state)
-        assert _all(state) == _all(whole), f"died before effect {lives}"
+        assert _all(state) == expected, f"died before effect {lives}"
         lives += 1
     assert lives == 12  # plans, 2 marks, set aside, append, count, a mark, 4 files, and the last
 
