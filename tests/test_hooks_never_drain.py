@@ -57,7 +57,7 @@ def test_a_broken_interpreter(name: str, fault: str, tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK + BROKEN_PYTHONS[fault])
     hooks = make(tmp_path, python)
     assert hooks.call(name) == 0
-    assert python.with_name("python.ran").exists()
+    wait_until(python.with_name("python.ran").exists)
     end(hooks.left())
 
 
@@ -78,13 +78,14 @@ def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> N
         all_hooks.append(hooks)
         for name in NAMES:
             for blocked in (False, True):
-                running[fault, name, blocked] = hooks.start(name, blocked=blocked)
+                launcher = ["env", "--block-signal"] if blocked else []
+                running[fault, name, blocked] = hooks.start(name, launcher=launcher)
     started = time.monotonic()
     for case, process in running.items():
         with process:
             assert process.wait(timeout=BOUND_S) == 0, case
     assert time.monotonic() - started < BOUND_S
-    wait_until(lambda: not any(hooks.left() for hooks in all_hooks), within_s=5)
+    wait_until(lambda: not any(hooks.left() for hooks in all_hooks), within_s=BOUND_S)
 
 
 def test_signals_to_the_hook(tmp_path: Path) -> None:
@@ -111,7 +112,7 @@ def test_signals_to_the_hook(tmp_path: Path) -> None:
 def test_a_full_disk(name: str, tmp_path: Path) -> None:
     hooks = make(tmp_path, real_python(tmp_path / "bin" / "python"))
     with full(hooks.node.local_dir), full(hooks.node.state.controller):
-        assert hooks.call(name) == 0
+        assert hooks.finish(name) == 0
 
 
 @every_hook
@@ -131,7 +132,7 @@ def test_settings_that_cannot_be_read(
 ) -> None:
     hooks = make(tmp_path, real_python(tmp_path / "bin" / "python"))
     spoil(hooks.node.settings_path)
-    assert hooks.call(name) == 0
+    assert hooks.finish(name) == 0
 
 
 @every_hook
@@ -161,7 +162,7 @@ def test_hostile_environment_values(name: str, value: str | bytes, tmp_path: Pat
         NUMBERS,
         ("SLURM_JOB_UID", "SLURM_UID", *SHELLS),
     ):
-        assert hooks.call(name, dict.fromkeys(variables, text)) == 0
+        assert hooks.finish(name, dict.fromkeys(variables, text)) == 0
     assert not mark.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bin", "hooks", "local", "logs", "settings.toml", "state"
@@ -186,21 +187,21 @@ def test_for_another_users_job_python_is_not_even_started(
     name: str, changes: dict[str, str], tmp_path: Path
 ) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
-    assert make(tmp_path, python).call(name, changes) == 0
+    assert make(tmp_path, python).finish(name, changes) == 0
     assert not python.with_name("python.ran").exists()
 
 
 def test_older_slurm_names_the_user_otherwise_on_nodes(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
     hooks = make(tmp_path, python)
-    assert hooks.call(EPILOG, {"SLURM_JOB_UID": "", "SLURM_UID": str(UID)}) == 0
+    assert hooks.finish(EPILOG, {"SLURM_JOB_UID": "", "SLURM_UID": str(UID)}) == 0
     assert python.with_name("python.ran").exists()
 
 
 def test_the_controllers_hook_does_nothing_on_a_node(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
     hooks = make(tmp_path, python)
-    assert hooks.call(EPILOG_SLURMCTLD, {"SLURM_SCRIPT_CONTEXT": "epilog_slurmd"}) == 0
+    assert hooks.finish(EPILOG_SLURMCTLD, {"SLURM_SCRIPT_CONTEXT": "epilog_slurmd"}) == 0
     assert not python.with_name("python.ran").exists()
 
 
