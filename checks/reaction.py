@@ -65,7 +65,7 @@ class Note(BaseModel):
 
 
 class Reservation(BaseModel):
-    """A reservation of the node, named PREFIX-NODE."""
+    """A reservation of the node, named PREFIX-NODE-TOKEN."""
 
     model_config = STRICT
 

@@ -148,7 +148,10 @@ def _decode_time(value: object, where: str) -> object:
         raise _wrong(where, "an ISO 8601 time", value) from None
     if time.tzinfo is None:
         raise _wrong(where, "a time with its offset from UTC", value)
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise _wrong(where, "a time within the calendar", value) from None
 
 
 def _join(where: str, key: str) -> str:

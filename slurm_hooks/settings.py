@@ -17,6 +17,10 @@ DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 VARIABLE = "CLUSTER_DOCTOR_SETTINGS"
 
 
+LONGEST_WINDOW = timedelta(days=30)
+"""No limit on reactions looks back further; see ``KEPT`` in slurm_hooks.journal_file."""
+
+
 class ReactionMode(StrEnum):
     """What the reactor may do at all."""
 
@@ -256,6 +260,16 @@ def _duration(
     return length
 
 
+def _window(path: Path, key: str, text: str) -> timedelta:
+    length = _duration(path, key, text)
+    if length > LONGEST_WINDOW:
+        raise ConfigError(
+            f"{path}: {key}: {text!r} is longer than the journal of reactions looks back; "
+            f"write at most {format_duration(LONGEST_WINDOW)}"
+        )
+    return length
+
+
 def _at_least(path: Path, key: str, number: int, least: int) -> int:
     if number < least:
         raise ConfigError(f"{path}: {key}: {number} is too small; write {least} or more")
@@ -286,11 +300,11 @@ def _reactions(path: Path, raw: _Reactions) -> ReactionSettings:
         max_held=nodes("max_held", raw.max_held),
         max_held_in_partition=nodes("max_held_in_partition", raw.max_held_in_partition),
         max_taken=nodes("max_taken", raw.max_taken),
-        window=_duration(path, key("window"), raw.window),
+        window=_window(path, key("window"), raw.window),
         suspect=nodes("suspect", raw.suspect),
-        suspect_window=_duration(path, key("suspect_window"), raw.suspect_window),
+        suspect_window=_window(path, key("suspect_window"), raw.suspect_window),
         probation=_at_least(path, key("probation"), raw.probation, 0),
-        max_result_age=_duration(path, key("max_result_age"), raw.max_result_age),
+        max_result_age=_window(path, key("max_result_age"), raw.max_result_age),
     )
 
 
