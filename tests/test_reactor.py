@@ -148,7 +148,7 @@ def test_a_pass_undoes_our_own_drain(tmp_path: Path) -> None:
     world.result("n1", Outcome.FAIL, ALL)
     world.react()
     assert world.drained()
-    assert [one.name for one in world.nodes.reservation_list] == ["quarantine-n1"]
+    assert [one.name[:14] for one in world.nodes.reservation_list] == ["quarantine-n1-"]
     world.tick()
     world.result("n1", Outcome.PASS, ALL)
     world.react()
