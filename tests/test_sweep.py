@@ -1,6 +1,7 @@
 """A sweep: what it asks, what it does, and what is left when it dies anywhere."""
 
 import json
+import os
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -18,6 +19,7 @@ from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
 from checks.partitions import check_partition
+from checks.reaction import Note, Reactions
 from checks.sweep import Sweep, observe, plan_now, sweep
 from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch, ControllerWord
@@ -448,3 +450,22 @@ def test_a_partition_that_would_make_users_wait_is_refused(
     with pytest.raises(ConfigError, match=message) as caught:
         check_partition(settings(tmp_path), partitions, config)
     assert "PriorityTier=1 PreemptMode=REQUEUE" in str(caught.value)
+
+
+def test_results_that_nobody_reacts_to_are_a_warning(world: World) -> None:
+    """An EpilogSlurmctld that was never installed must not look like a healthy fleet."""
+    drains = Reactions(drain=Note())
+    found = world.sweeper.catalogue
+    checks = [one.model_copy(update={"failure_reactions": drains}) for one in found.definitions]
+    catalogue = replace(found, definitions=tuple(checks))
+    made = replace(world.sweeper, catalogue=catalogue)
+    sweep(made, clock=lambda: world.slurm.now)
+    world.run_visits()
+    now = world.slurm.now.timestamp()
+    for path in world.sweeper.state.spooled():
+        os.utime(path, (now, now))
+    assert sweep(made, clock=lambda: world.slurm.now).collected.warnings == ()
+    world.slurm.pass_time(timedelta(minutes=16))
+    warnings = sweep(made, clock=lambda: world.slurm.now).collected.warnings
+    assert "the reactor has not looked at" in "".join(warnings)
+    assert "cluster-doctor react" in "".join(warnings)
