@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable, Collection
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,6 +19,7 @@ from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
 from checks.partitions import check_partition
+from checks.progress import Progress, wait_for
 from checks.sweep import Sweep, Sweeper, observe, plan_now, sweep
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
@@ -441,3 +443,20 @@ def test_a_partition_that_would_make_users_wait_is_refused(
     with pytest.raises(ConfigError, match=message) as caught:
         check_partition(settings(tmp_path), partitions, config)
     assert "PriorityTier=1 PreemptMode=REQUEUE" in str(caught.value)
+
+
+def test_whoever_waits_waits_until_the_history_has_it(world: World) -> None:
+    """A record in the spool is on its way; another sweep, or the next look, takes it in."""
+    world.sweep()
+    world.run_visits()
+    turns = iter(["another sweep", "", ""])
+    told: list[Progress] = []
+    wait_for(
+        world.sweeper,
+        world.sweeper.state.open_batches(),
+        clock=lambda: world.slurm.now,
+        tell=told.append,
+        turn=lambda: nullcontext(next(turns)),
+    )
+    assert [one.done for one in told] == [0, told[-1].total]
+    assert world.rows() == PROVEN
