@@ -3,6 +3,7 @@
 import json
 import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -19,6 +20,7 @@ from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
 from checks.partitions import check_partition
+from checks.progress import Progress, wait_for
 from checks.reaction import Note, Reactions
 from checks.sweep import Sweep, observe, plan_now, sweep
 from checks.sweeper import Sweeper
@@ -469,3 +471,20 @@ def test_results_that_nobody_reacts_to_are_a_warning(world: World) -> None:
     warnings = sweep(made, clock=lambda: world.slurm.now).collected.warnings
     assert "the reactor has not looked at" in "".join(warnings)
     assert "cluster-doctor react" in "".join(warnings)
+
+
+def test_whoever_waits_waits_until_the_history_has_it(world: World) -> None:
+    """A record in the spool is on its way; another sweep, or the next look, takes it in."""
+    world.sweep()
+    world.run_visits()
+    turns = iter(["another sweep", "", ""])
+    told: list[Progress] = []
+    wait_for(
+        world.sweeper,
+        world.sweeper.state.open_batches(),
+        clock=lambda: world.slurm.now,
+        tell=told.append,
+        turn=lambda: nullcontext(next(turns)),
+    )
+    assert [one.done for one in told] == [0, told[-1].total]
+    assert world.rows() == PROVEN
