@@ -42,6 +42,7 @@ class State:
         reactions/                       the reactor's; SlurmUser's own
         reactions/<month>.jsonl          the journal: what was decided and what became of it
         reactions/seen/<batch>           the records that were considered
+        notices/<notice>.json            what became of each try to tell somebody
         tried/<check>                    there once the check is past its probation
         suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
@@ -98,6 +99,11 @@ class State:
         return self.reactions / "seen"
 
     @property
+    def notices(self) -> Path:
+        """What became of each notice that a sweep tried to deliver."""
+        return self.root / "notices"
+
+    @property
     def aside(self) -> Path:
         """What could not be read."""
         return self.root / "aside"
@@ -148,6 +154,7 @@ class State:
             (self.archive, _PRIVATE),
             (self.spool, _PRIVATE),
             (self.aside, _PRIVATE),
+            (self.notices, _PRIVATE),
             (self.history, _READABLE),
         ):
             _make(path, mode)
