@@ -1,11 +1,13 @@
 """The state directory: who writes what where, and nothing else knows its layout."""
 
+import contextlib
 import errno
 import itertools
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
@@ -52,6 +54,8 @@ class State:
     """
 
     root: Path
+    pins: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Other ways to directories below the root, as `slurm_hooks.ownership.pinned` makes them."""
 
     @property
     def batches(self) -> Path:
@@ -71,7 +75,7 @@ class State:
     @property
     def controller(self) -> Path:
         """Owned by SlurmUser, writable by the service group."""
-        return self.root / "controller"
+        return self.pins.get("controller", self.root / "controller")
 
     @property
     def tried(self) -> Path:
@@ -81,7 +85,7 @@ class State:
     @property
     def reactions(self) -> Path:
         """The reactor's journal; owned by SlurmUser, readable by the service group."""
-        return self.root / "reactions"
+        return self.pins.get("reactions", self.root / "reactions")
 
     @property
     def reactor_turn(self) -> Path:
@@ -159,24 +163,46 @@ class State:
         ):
             _make(path, mode)
 
+    @contextlib.contextmanager
+    def real_names(self) -> Iterator[None]:
+        """Let errors in the block name directories as people know them, not by their pins."""
+        try:
+            yield
+        except StateError as error:
+            text = str(error)
+            for name, pin in self.pins.items():
+                text = re.sub(rf"{re.escape(str(pin))}(?!\d)", lambda _, at=self.root / name: str(at), text)
+            raise StateError(text) from error
+
     def prepare_reactions(self) -> None:
         """Make what the reactor keeps its books in; it must not run as the service account.
 
         Raises:
             StateError: the directory is missing or somebody else's; the message has the remedy.
         """
+        self.make_reactions()
         try:
-            _make(self.reactions, _SHARED)
             _make(self.considered, _SHARED)
         except StateError as error:
             raise StateError(f"{error}; {self._whose_reactions()}") from error
         if not os.access(self.considered, os.W_OK):
             raise StateError(f"{self.considered}: cannot write there; {self._whose_reactions()}")
 
+    def make_reactions(self) -> None:
+        """Make the reactor's directory where it is missing, and nothing in it.
+
+        Raises:
+            StateError: as `prepare_reactions`.
+        """
+        try:
+            _make(self.reactions, _SHARED)
+        except StateError as error:
+            raise StateError(f"{error}; {self._whose_reactions()}") from error
+
     def _whose_reactions(self) -> str:
         return (
             "the reactor runs as SlurmUser, and its books are that account's: "
-            f"install -d -o slurm -g cluster-doctor -m 2750 {self.reactions}"
+            f"install -d -o slurm -g cluster-doctor -m 2750 {self.root / 'reactions'}"
         )
 
     def write_batch(self, batch: Batch) -> None:
