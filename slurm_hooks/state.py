@@ -171,7 +171,8 @@ class State:
         except StateError as error:
             text = str(error)
             for name, pin in self.pins.items():
-                text = re.sub(rf"{re.escape(str(pin))}(?!\d)", lambda _, at=self.root / name: str(at), text)
+                known = str(self.root / name).replace("\\", r"\\")
+                text = re.sub(rf"{re.escape(str(pin))}(?!\d)", known, text)
             raise StateError(text) from error
 
     def prepare_reactions(self) -> None:
