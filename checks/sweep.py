@@ -16,6 +16,7 @@ from checks.first_seen import note_first_seen, read_first_seen
 from checks.pack import Limits
 from checks.partitions import check_partition, check_single_partition
 from checks.plan import Plan, make_plan
+from checks.reacting import unreacted
 from checks.schedule import scheduled
 from checks.selector import matching
 from checks.sweeper import Sweeper
@@ -103,7 +104,8 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
     ingested = sweeper.ingest(now, done.compared)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
-    warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
+    waiting = unreacted(state, sweeper.catalogue.active, before=now - 3 * settings.sweep_interval)
+    warnings = (*ingested.notes, *filter(None, (done.unanswered, waiting)))
     return Collected(
         settled=done.settled,
         ingested=ingested.results,

@@ -3,6 +3,7 @@
 import contextlib
 import errno
 import itertools
+import json
 import os
 import re
 import shutil
@@ -14,6 +15,7 @@ from pathlib import Path
 from slurm_hooks import batch as batches
 from slurm_hooks import suspension
 from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission
+from slurm_hooks.decode import decode
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import read_regular, sync_directory, write_durably
 from slurm_hooks.record import Record, dumps
@@ -50,6 +52,7 @@ class State:
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
         first-seen.json                  since when each check is known
+        told-reactions.json              which states of reactions are in the history
         status.sqlite free-nodes.txt heartbeat.json
     """
 
@@ -339,6 +342,24 @@ class State:
     def spooled(self) -> list[Path]:
         """Return the record files in the spool, in name order."""
         return [path for path in _entries(self.spool) if not path.name.startswith(".")]
+
+    def told(self) -> dict[str, int]:
+        """Return which states of reactions are in the history: how much had happened to each.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        path = self.root / "told-reactions.json"
+        try:
+            return decode(dict[str, int], json.loads(read_regular(path, limit=100_000_000)))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StateError(f"{path}: cannot read it: {error}; remove it") from error
+
+    def mark_told(self, revisions: Mapping[str, int]) -> None:
+        """Write down which states of reactions are in the history."""
+        _write(self.root / "told-reactions.json", json.dumps(dict(revisions)).encode())
 
     def is_recorded(self, batch_id: str) -> bool:
         """Whether the plan of batch *batch_id* is in the history, or there is no such batch."""
