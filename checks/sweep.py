@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -234,10 +234,26 @@ def max_visits(settings: Settings, nodes: int) -> int:
 def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     """Do one whole pass; killed anywhere, the next one completes it.
 
+    Notices of reactions go out last, whatever became of the rest.
+
     Raises:
         ClusterDoctorError: something it needs did not answer. Batches already
             written down are still taken on where Slurm answers.
     """
+    try:
+        done = _sweep(sweeper, clock=clock)
+    except ClusterDoctorError:
+        sweeper.tell()
+        raise
+    told = sweeper.tell()
+    if told:
+        collected = replace(done.collected, warnings=(*done.collected.warnings, *told))
+        done = replace(done, collected=collected)
+        _write_heartbeat(sweeper, done, finished_at=clock())
+    return done
+
+
+def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     started_at = clock()
     sweeper.state.prepare()
     seen = observe(sweeper)

@@ -191,6 +191,17 @@ class Item:
         return self.stands and self.entry.kind.takes and done is not None and done.what is What.DONE
 
     @property
+    def told_from(self) -> datetime | None:
+        """Since when somebody is to be told of it; None where nobody is, or not yet."""
+        entry = self.entry
+        mute = entry.kind is not Kind.NOTIFY or entry.verdict in (Verdict.WOULD, Verdict.NO)
+        if mute or self._has(*_OVER):
+            return None
+        if entry.verdict is Verdict.DO:
+            return entry.at
+        return next((event.at for event in self.events if event.what is What.ALLOWED), None)
+
+    @property
     def _must_wait(self) -> bool:
         return self.entry.verdict is Verdict.WAIT and not self._has(What.ALLOWED, *_CARRIED_OUT)
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.acts import carry_out, drifted
@@ -13,11 +13,16 @@ from slurm_hooks.journal import Book, Line, fold
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.lease import turn
 from slurm_hooks.node_control import NodeCommands, NodeControl
+from slurm_hooks.oneline import one_line
+from slurm_hooks.ownership import check_reactor, pinned
 from slurm_hooks.policy import Case, decide
 from slurm_hooks.rails import rails
 from slurm_hooks.settings import ReactionMode, Settings
 from slurm_hooks.state import State
-from slurm_hooks.unseen import Seen, Told
+from slurm_hooks.unseen import MOST, Seen, Told
+
+_PASSES = 100
+"""So often it looks again at most: it ends, however fast new results come."""
 
 _STALE_AFTER = timedelta(minutes=2)
 """A pass takes a second; one on another host that has not ended by then is dead."""
@@ -45,6 +50,8 @@ class Reacted:
     """What could not be done; the next pass tries again."""
     taken_by: str = ""
     """Who else reacts just now; that one looks again when it is done."""
+    more: bool = False
+    """Whether there was more to consider than one pass takes."""
 
 
 def react(reactor: Reactor) -> Reacted:
@@ -58,10 +65,15 @@ def react(reactor: Reactor) -> Reacted:
             is done then that is not written down.
         SlurmError: slurmctld does not answer.
     """
+    with reactor.state.real_names():
+        return _react(reactor)
+
+
+def _react(reactor: Reactor) -> Reacted:
     state = reactor.state
     sign = _leave_sign(state)
     done = Reacted()
-    while True:
+    for _ in range(_PASSES):
         with turn(state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER) as ours:
             if ours.taken_by:
                 return done if done.lines or done.problems else Reacted(taken_by=ours.taken_by)
@@ -69,9 +81,11 @@ def react(reactor: Reactor) -> Reacted:
         done = Reacted(
             lines=(*done.lines, *found.lines), problems=(*done.problems, *found.problems)
         )
-        if found.problems or (latest := _sign(state)) == sign:
-            return done
+        latest = _sign(state)
+        if found.problems or (latest == sign and not found.more):
+            break
         sign = latest
+    return done
 
 
 def _pass(reactor: Reactor) -> Reacted:
@@ -91,12 +105,13 @@ def _pass(reactor: Reactor) -> Reacted:
     nodes, now = reactor.control.nodes(), reactor.clock()
     reservations, started_at = reactor.control.reservations(), reactor.control.started_at
     written.add(drifted(written.book, nodes, reservations, started_at=started_at, now=now))
-    cases = [_case(told) for told in reactor.seen.told(unseen)]
+    partitions = {node.name: node.partitions for node in nodes}
+    cases = [_case(told) for told in reactor.seen.told(unseen) if told.record.node in partitions]
     written.add(
         decide(
             cases,
             written.book,
-            {node.name: node.partitions for node in nodes},
+            partitions,
             rails(reactor.settings.reactions, nodes),
             now=now,
         )
@@ -106,7 +121,8 @@ def _pass(reactor: Reactor) -> Reacted:
         reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(then.events)
-    return written.result(then.problems)
+    more = sum(map(len, unseen.values())) >= MOST
+    return replace(written.result(then.problems), more=more)
 
 
 class _Written:
@@ -137,7 +153,9 @@ def _case(told: Told) -> Case:
     program = batch.program(record.check)
     visit = next(one for one in batch.visits if one.task == record.task)
     return Case(
-        record=record, reacting=program.reacting, earlier=visit.earlier.get(record.check, ())
+        record=replace(record, detail=one_line(record.detail)),
+        reacting=program.reacting,
+        earlier=visit.earlier.get(record.check, ()),
     )
 
 
@@ -161,10 +179,15 @@ def make_reactor(settings: Settings, *, service_uid: int) -> Reactor:
     """Return a reactor with the real walls.
 
     Raises:
-        StateError: there is no directory for the journal, and none can be made.
+        ConfigError, StateError: as `check_reactor`; or there is no directory for the
+            journal, and none can be made.
     """
+    check_reactor(settings, service_uid=service_uid)
     state = State(settings.state_dir)
-    state.prepare_reactions()
+    state.make_reactions()
+    state = pinned(state, "reactions")
+    with state.real_names():
+        state.prepare_reactions()
     return Reactor(
         settings=settings,
         state=state,

@@ -454,6 +454,26 @@ def test_a_partition_that_would_make_users_wait_is_refused(
     assert "PriorityTier=1 PreemptMode=REQUEUE" in str(caught.value)
 
 
+def test_what_nobody_could_be_told_is_a_warning_of_the_sweep(world: World) -> None:
+    world.sweeper = replace(world.sweeper, tell=lambda: ["the pager is off"])
+    assert "the pager is off" in world.sweep().collected.warnings
+    assert "the pager is off" in str(read_beat(world.state.heartbeat)["warnings"])
+
+
+def test_notices_go_out_although_the_sweep_fails(world: World) -> None:
+    told: list[str] = []
+
+    def tell() -> Sequence[str]:
+        told.append("told")
+        return ()
+
+    world.sweeper = replace(world.sweeper, tell=tell)
+    world.slurm.up = False
+    with pytest.raises(SlurmError):
+        world.sweep()
+    assert told == ["told"]
+
+
 def test_results_that_nobody_reacts_to_are_a_warning(world: World) -> None:
     """An EpilogSlurmctld that was never installed must not look like a healthy fleet."""
     drains = Reactions(drain=Note())
