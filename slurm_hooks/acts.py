@@ -10,6 +10,7 @@ from slurm_hooks.node_control import NodeControl
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import added, note, removed
 from slurm_hooks.slurm_text import Node, Reservation
+from slurm_hooks.verified import under_verification
 
 _OUT_OF_SERVICE = {"DOWN", "ERROR", "FAIL", "FAILING"}
 _DRAINED = {"DRAIN", "FAIL"}
@@ -52,8 +53,11 @@ def drifted(
     """Return what stands in *book* and no longer in Slurm: somebody else undid it. Pure."""
     by_name = {node.name: node for node in nodes}
     names = {one.name for one in reservations}
+    being_verified = under_verification(book)
     found = []
     for item in book.items.values():
+        if item.entry.node in being_verified:
+            continue  # what stood there is out of force until it is over
         if item.stands and not _reads_as_written(item, by_name.get(item.entry.node), names):
             node = by_name.get(item.entry.node)
             by, detail = _whose(node)
@@ -226,7 +230,8 @@ class _Acts:
                 self._gone(item)
             elif _reads_as_written(item, node, reservations):
                 self._happened(item, What.DONE)
-            elif self._is_foreign(node, reservations):
+            elif self._is_foreign(node, set() if entry.target else reservations):
+                # A node whose verification failed was drained before, whoever reserved it.
                 held.append((item, What.NOTED))
             elif entry.kind is Kind.DRAIN and is_drained(node):
                 held.append((item, What.JOINED))

@@ -49,6 +49,14 @@ class What(StrEnum):
     """A later result, or a contradiction, took its place before it was done."""
     DISCARDED = "discarded"
     """A person decided against it."""
+    READY = "ready"
+    """A node to be verified is reserved and resumed: it may be visited."""
+    PASSED = "passed"
+    """Its visits found nothing: it returns to service."""
+    FAILED = "failed"
+    """They found something, or could not tell: it is drained again."""
+    ABORTED = "aborted"
+    """Somebody else decided about it meanwhile: it stays as it is."""
 
 
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
@@ -78,7 +86,9 @@ class Entry:
     text: str = ""
     """What is written into Slurm: the reason, the comment, or the reservation's name."""
     target: str = ""
-    """The entry that it undoes."""
+    """The entry that it undoes; of a drain, the verification that failed."""
+    held_by: str = ""
+    """Whose reason the node had when somebody wanted it verified."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -143,7 +143,8 @@ class _Room:
         self._partitions, self._rails = partitions, rails
         pending = {item.entry.node for item in book.unfinished if item.entry.kind.takes}
         self._held = {item.entry.node for item in book.holds} | pending
-        self._taken = book.taken(since=now - rails.window) | pending
+        verified = {item.entry.node for item in book.unfinished if item.entry.kind is Kind.VERIFY}
+        self._taken = book.taken(since=now - rails.window) | (pending - verified)
         self._held_in = Counter(name for node in self._held for name in partitions.get(node, ()))
 
     def why_not(self, node: str) -> str:

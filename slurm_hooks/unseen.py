@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 from slurm_hooks.batch import Batch, is_batch_id
@@ -64,6 +65,34 @@ class Seen:
                 if record is None or record.file_name != name or why_refused(record, batch):
                     continue
                 yield Told(record=record, batch=batch)
+
+    def records(self, batch: Batch) -> dict[str, Record]:
+        """Return what is believed of a *batch* of one visit, by check: the record that counts.
+
+        Raises:
+            StateError: a directory cannot be listed.
+        """
+        state = self._state
+        paths = [*state.spooled(), *state.results(batch.id)]
+        names = {path.name for path in paths if path.name.startswith(f"{batch.id}.")}
+        found: dict[str, Record] = {}
+        for name in sorted(names):
+            record = self._read(batch.id, name)
+            if record is None or record.outcome is None or why_refused(record, batch):
+                continue
+            earlier = found.get(record.check)
+            if earlier is None or earlier.evidence.revision <= record.evidence.revision:
+                found[record.check] = record
+        return found
+
+    def batches_since(self, at: datetime) -> Iterator[Batch]:
+        """Yield the readable batches made since *at*, by ids that begin with their time."""
+        state, first = self._state, f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
+        for batch_id in sorted({*state.open_batches(), *_names(state.archive)}):
+            if is_batch_id(batch_id) and batch_id >= first:
+                batch = self._batch(batch_id)
+                if batch is not None:
+                    yield batch
 
     def mark(self, unseen: Mapping[str, Iterable[str]]) -> None:
         """Write down that *unseen* was considered. Losing this costs a second look.
