@@ -21,7 +21,13 @@ from slurm_hooks.state import State
 from slurm_hooks.unseen import Seen, Told
 from slurm_hooks.verified import verifications
 from slurm_hooks.verify import Ward, go_on
-from slurm_hooks.verify_wanted import in_shadow, wanted_by_age, wanted_by_command, wanted_by_marker
+from slurm_hooks.verify_wanted import (
+    in_shadow,
+    soon_reserved,
+    wanted_by_age,
+    wanted_by_command,
+    wanted_by_marker,
+)
 
 _STALE_AFTER = timedelta(minutes=2)
 """A pass takes a second; one on another host that has not ended by then is dead."""
@@ -145,12 +151,8 @@ def ask_to_verify(
 
 
 def _ask(reactor: Reactor, names: Sequence[str], *, by: str) -> dict[str, str]:
-    nodes = reactor.control.some_nodes(names)
-    reserved: dict[str, set[str]] = {}
-    for one in reactor.control.reservations():
-        for name in one.nodes:
-            reserved.setdefault(name, set()).add(one.name)
-    now = reactor.clock()
+    nodes, now = reactor.control.some_nodes(names), reactor.clock()
+    reserved = soon_reserved(reactor.control.reservations(), now=now)
     entries, refused = wanted_by_command(reactor.journal.read(), nodes, reserved, by=by, now=now)
     reactor.journal.append(entries, now=now)
     unknown = set(names) - {node.name for node in nodes}

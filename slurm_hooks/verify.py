@@ -31,7 +31,7 @@ from slurm_hooks.verified import (
     verdict,
     verifications,
 )
-from slurm_hooks.verify_wanted import why_not
+from slurm_hooks.verify_wanted import soon_reserved, why_not
 
 _OUR_FLAGS = {"MAINT", "IGNORE_JOBS"}
 _LASTING = (Kind.DRAIN, Kind.RESERVE, Kind.COMMENT)
@@ -86,7 +86,9 @@ def visits_of(seen: Seen, item: Item) -> list[Visited]:
     return [
         Visited(batch=batch, records=seen.records(batch))
         for batch in (seen.batches_since(since - CLOCKS_DIFFER) if since else ())
-        if batch.verifying is not None and batch.verifying.entry == item.entry.id
+        if batch.verifying is not None
+        and batch.verifying.entry == item.entry.id
+        and [visit.node for visit in batch.visits] == [item.entry.node]
     ]
 
 
@@ -146,7 +148,7 @@ class _Verification:
             return f"its reason is now: {node.reason}"
         if any(one.name == self._entry.text for one in there) and not self._is_ours(there):
             return f"somebody else made a reservation {self._entry.text}"
-        here = [one.name for one in there if node.name in one.nodes]
+        here = soon_reserved(there, now=self._ward.clock()).get(node.name, ())
         return why_not(node, here, self._ward.pages.book)
 
     # What the visits say.

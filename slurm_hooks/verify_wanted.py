@@ -9,9 +9,10 @@ from enum import StrEnum
 from slurm_hooks.journal import Book, Entry, Verdict, What, entry_id
 from slurm_hooks.reaction import Kind
 from slurm_hooks.record import Outcome
-from slurm_hooks.slurm_text import Node
+from slurm_hooks.slurm_text import Node, Reservation
 from slurm_hooks.verified import (
     CHECK,
+    LONGEST,
     is_down,
     is_drained,
     reservation,
@@ -30,6 +31,16 @@ class Cause(StrEnum):
     """The settings: our own hold is old enough."""
 
 
+def soon_reserved(reservations: Sequence[Reservation], *, now: datetime) -> dict[str, set[str]]:
+    """Return the reservations of each node that are in force before a verification must end."""
+    found: dict[str, set[str]] = {}
+    for one in reservations:
+        if one.starts_at is None or one.starts_at <= now + LONGEST:
+            for node in one.nodes:
+                found.setdefault(node, set()).add(one.name)
+    return found
+
+
 def why_not(node: Node, reservations: Collection[str], book: Book) -> str:
     """Return why *node*, which is in *reservations*, cannot be verified; empty where it can.
 
@@ -37,8 +48,6 @@ def why_not(node: Node, reservations: Collection[str], book: Book) -> str:
     """
     if is_down(node):
         return f"it is {node.state}: no visit could start there"
-    if "NOT_RESPONDING" in node.flags:
-        return "it does not respond"
     here = [item for item in book.on_node(node.name) if item.entry.kind is Kind.RESERVE]
     ours = {item.entry.text for item in here if item.holds} | {reservation(node.name)}
     others = sorted(set(reservations) - ours)

@@ -296,6 +296,15 @@ def test_a_node_in_somebody_elses_reservation_is_not_verified(tmp_path: Path) ->
     assert "n1" in world.drained()
 
 
+def test_a_maintenance_of_next_week_is_no_hindrance(tmp_path: Path) -> None:
+    world = held(tmp_path)
+    there = world.nodes.reservation_list
+    world.nodes.other("bob").reserve("maintenance", ["n1"], ["root"])
+    there[0] = replace(there[0], starts_at=world.now + timedelta(days=7), state="INACTIVE")
+    assert ask(world, "n1") == {}
+    assert whats(world, "n1") == [What.READY]
+
+
 def test_a_node_that_goes_down_meanwhile_stays_reserved_until_it_can_be_drained(
     tmp_path: Path,
 ) -> None:
