@@ -26,6 +26,7 @@ from slurm_hooks.verify_wanted import (
     soon_reserved,
     wanted_by_age,
     wanted_by_command,
+    wanted_by_leftover,
     wanted_by_marker,
 )
 
@@ -101,8 +102,9 @@ def _pass(reactor: Reactor) -> Reacted:
     written.add(first.events)
     if first.problems:
         return written.result(first.problems)
-    nodes, now = reactor.control.nodes(), reactor.clock()
-    written.add(drifted(written.book, nodes, reactor.control.reservations(), now=now))
+    nodes, reservations = reactor.control.nodes(), reactor.control.reservations()
+    now, user = reactor.clock(), reactor.settings.service_user
+    written.add(drifted(written.book, nodes, reservations, now=now))
     cases = [_case(told) for told in reactor.seen.told(unseen)]
     written.add(
         decide(
@@ -118,6 +120,7 @@ def _pass(reactor: Reactor) -> Reacted:
         reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(then.events)
+    written.add(wanted_by_leftover(book, nodes, reservations, user=user, now=now))
     wanted = [
         *wanted_by_marker(written.book, nodes, rules.verify_marker, now=now),
         *wanted_by_age(written.book, nodes, rules.verify_after, now=now),

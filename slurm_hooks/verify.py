@@ -31,7 +31,7 @@ from slurm_hooks.verified import (
     verdict,
     verifications,
 )
-from slurm_hooks.verify_wanted import soon_reserved, why_not
+from slurm_hooks.verify_wanted import Cause, soon_reserved, why_not
 
 _OUR_FLAGS = {"MAINT", "IGNORE_JOBS"}
 _LASTING = (Kind.DRAIN, Kind.RESERVE, Kind.COMMENT)
@@ -146,6 +146,8 @@ class _Verification:
             return ""
         if is_drained(node) and node.reason != self._entry.detail:
             return f"its reason is now: {node.reason}"
+        if self._entry.prefix == Cause.LEFTOVER:
+            return "it is held without its reservation"
         if any(one.name == self._entry.text for one in there) and not self._is_ours(there):
             return f"somebody else made a reservation {self._entry.text}"
         here = soon_reserved(there, now=self._ward.clock()).get(node.name, ())

@@ -29,6 +29,8 @@ class Cause(StrEnum):
     """Whoever wrote the marker into its reason."""
     QUARANTINE = "quarantine"
     """The settings: our own hold is old enough."""
+    LEFTOVER = "leftover"
+    """Our reservation of it, there again after the verification was over."""
 
 
 def soon_reserved(reservations: Sequence[Reservation], *, now: datetime) -> dict[str, set[str]]:
@@ -108,10 +110,14 @@ def wanted_by_command(
 def wanted_by_marker(
     book: Book, nodes: Sequence[Node], marker: str, *, now: datetime
 ) -> list[Entry]:
-    """Return the verifications that reasons ask for: each reason, as it was set, asks once."""
+    """Return the verifications that reasons ask for: each reason, as it was set, asks once.
+
+    Not one of ours, which says what a program printed.
+    """
+    ours = {item.entry.text for item in book.items.values()}
     found = []
     for node in nodes if marker else ():
-        if marker in node.reason and is_drained(node):
+        if marker in node.reason and node.reason not in ours and is_drained(node):
             key = (node.reason, node.reason_at.isoformat() if node.reason_at else "")
             why = f"{node.reason_user or 'somebody'} wrote {marker} into its reason"
             found.append(requested(node, cause=Cause.MARKER, key=key, why=why, now=now))
@@ -141,6 +147,32 @@ def wanted_by_age(
             key = (item.entry.id, len(earlier))
             why = f"held by us for {item.entry.check} since {done.at:%Y-%m-%dT%H:%MZ}"
             found.append(requested(node, cause=Cause.QUARANTINE, key=key, why=why, now=now))
+    return found
+
+
+def wanted_by_leftover(
+    book: Book,
+    nodes: Sequence[Node],
+    reservations: Sequence[Reservation],
+    *,
+    user: str,
+    now: datetime,
+) -> list[Entry]:
+    """Return the verifications of nodes whose reservation came back after it was removed.
+
+    A slurmctld that is killed forgets its last seconds, and what the node was then may be
+    gone as well; nobody else would ever remove the reservation.
+    """
+    by_name = {node.name: node for node in nodes}
+    busy, found = under_verification(book), []
+    for one in reservations:
+        node = by_name.get(one.nodes[0]) if len(one.nodes) == 1 else None
+        if node is None or node.name in busy or one.users != (user,):
+            continue
+        earlier = _earlier(book, node.name)
+        if one.name == reservation(node.name) and earlier:
+            why, key = f"reservation {one.name} came back", (one.name, len(earlier))
+            found.append(requested(node, cause=Cause.LEFTOVER, key=key, why=why, now=now))
     return found
 
 

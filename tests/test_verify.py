@@ -343,6 +343,42 @@ def test_what_cannot_be_verified_is_refused_with_the_reason(tmp_path: Path, kind
     assert ask(world, name) == {name: expected[kind]}
 
 
+def _forgotten(world: Clinic, outcome: Outcome) -> None:
+    """Let a verification end, and slurmctld then forget that the reservation was removed."""
+    ask(world, "n1")
+    reserved = world.nodes.reservation_list[0]
+    visit(world, "n1", outcome)
+    world.react()
+    assert world.nodes.reservation_list == []
+    world.nodes.reservation_list.append(reserved)
+
+
+def test_a_reservation_that_came_back_with_an_undrained_node_is_worked_through_again(
+    tmp_path: Path,
+) -> None:
+    """slurmctld was killed before it saved the drain of a node that failed."""
+    world = mine(tmp_path)
+    _forgotten(world, Outcome.FAIL)
+    world.nodes.other().undrain(["n1"])
+    world.react()
+    assert whats(world, "n1") == [What.READY]
+    assert len(world.nodes.reservation_list) == 1
+    visit(world, "n1", Outcome.FAIL)
+    world.react()
+    assert "n1" in world.drained()
+    assert world.nodes.reservation_list == []
+
+
+def test_a_reservation_that_came_back_alone_is_removed(tmp_path: Path) -> None:
+    world = mine(tmp_path)
+    _forgotten(world, Outcome.FAIL)
+    reason = world.drained()["n1"]
+    world.react()
+    assert world.drained() == {"n1": reason}
+    assert world.nodes.reservation_list == []
+    assert whats(world, "n1") == [What.ABORTED, What.UNDONE]
+
+
 # Who asks.
 
 
@@ -353,6 +389,15 @@ def test_a_marker_in_a_reason_asks_once(tmp_path: Path) -> None:
     assert whats(world, "n1") == [What.READY]
     world.react()
     assert [item.entry.kind for item in world.items("n1")] == [Kind.VERIFY]
+
+
+def test_a_program_cannot_ask_by_printing_the_marker(tmp_path: Path) -> None:
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS, detail=f"broken {MARKER}")
+    world.react()
+    world.react()
+    assert MARKER in world.drained()["n1"]
+    assert [item.entry.kind for item in world.items("n1")] == [Kind.DRAIN]
 
 
 def test_without_a_marker_in_the_settings_none_asks(tmp_path: Path) -> None:
