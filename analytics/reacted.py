@@ -18,7 +18,7 @@ HANDED = "handed"
 
 _LET_GO = (What.ALLOWED, What.APPROVED)
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
-_BETWEEN = (What.KEPT, What.FORGOTTEN)
+_BETWEEN = (What.KEPT, What.FORGOTTEN, What.READY)
 _ENDED = tuple(what for what in What if what not in (*_LET_GO, *_CARRIED_OUT, *_BETWEEN))
 
 STATES: Sequence[str] = (
@@ -27,6 +27,7 @@ STATES: Sequence[str] = (
     HANDED,
     Verdict.WOULD.value,
     Verdict.NO.value,
+    What.READY.value,
     *(what.value for what in (*_CARRIED_OUT, *_ENDED)),
 )
 
@@ -62,6 +63,8 @@ def state_of(item: Item) -> str:
         return event.what.value
     if item.waiting:
         return WAITING
+    if any(event.what is What.READY for event in item.events):
+        return What.READY.value
     return HANDED if item.entry.kind is Kind.NOTIFY else PENDING
 
 

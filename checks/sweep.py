@@ -11,7 +11,7 @@ from analytics.history import Last
 from analytics.hostlist import expand
 from checks.catalogue import Catalogue
 from checks.due import Key, Rule
-from checks.eligible import why_not_free
+from checks.eligible import inside, kept_out, why_not_free
 from checks.first_seen import note_first_seen, read_first_seen
 from checks.pack import Limits
 from checks.partitions import check_partition, check_single_partition
@@ -25,11 +25,14 @@ from slurm_hooks.batch import Mode
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
+from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node, Task
+from slurm_hooks.state import State
 from slurm_hooks.submission import Advanced, advance
+from slurm_hooks.verified import under_verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -131,6 +134,7 @@ def plan_now(
         ConfigError: a hostlist in the settings is wrong.
     """
     settings = sweeper.settings
+    verified = nodes_under_verification(sweeper.state)
     return make_plan(
         rules=make_rules(
             settings,
@@ -139,13 +143,24 @@ def plan_now(
             first_seen=read_first_seen(sweeper.state.first_seen),
             now=now,
         ),
-        nodes=seen.nodes,
+        nodes=[kept_out(node, verified) for node in seen.nodes],
         excluded=excluded_nodes(settings, seen.nodes),
         last=last,
         in_batch=in_batch(opened),
         limits=limits_now(settings, len(seen.nodes), opened),
         now=now,
     )
+
+
+def nodes_under_verification(state: State) -> set[str]:
+    """Return the nodes that only their verification may visit, as far as the journal can be read.
+
+    Where it cannot, Slurm keeps other visits out all the same.
+    """
+    try:
+        return under_verification(JournalFile(state.reactions).read())
+    except StateError:
+        return set()
 
 
 def in_batch(opened: Sequence[OpenBatch]) -> dict[str, str]:
@@ -283,11 +298,16 @@ def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
 
 def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
     """Take every open batch on to where Slurm has it, as `submission.advance`."""
-    kept = {node.name: why_not_free(node) for node in seen.nodes}
+    opened = read_open_batches(sweeper.state)
+    verified = {visit.node for one in opened if one.batch.verifying for visit in one.batch.visits}
+    kept = {
+        node.name: why_not_free(inside(node) if node.name in verified else node)
+        for node in seen.nodes
+    }
     return advance(
         sweeper.slurm,
         sweeper.state,
-        read_open_batches(sweeper.state),
+        opened,
         seen.queue,
         user=sweeper.settings.service_user,
         script=sweeper.script,

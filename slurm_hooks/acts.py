@@ -10,6 +10,7 @@ from slurm_hooks.node_control import NodeControl
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import added, note, removed
 from slurm_hooks.slurm_text import Node, Reservation
+from slurm_hooks.verified import under_verification
 
 _OUT_OF_SERVICE = {"DOWN", "ERROR", "FAIL", "FAILING"}
 _DRAINED = {"DRAIN", "FAIL"}
@@ -64,11 +65,12 @@ def drifted(
     """
     by_name = {node.name: node for node in nodes}
     names = {one.name for one in reservations}
+    being_verified = under_verification(book)
     found = []
     for item in book.items.values():
         node = by_name.get(item.entry.node)
-        if not item.stands:
-            continue
+        if not item.stands or item.entry.node in being_verified:
+            continue  # what stood before a verification is out of force until it is over
         if not _reads_as_written(item, node, names):
             found.append(_lost(item, node, started_at, now=now))
         elif item.holds and not item.kept and _done_at(item) < now - _SAVED_AFTER:
@@ -258,7 +260,8 @@ class _Acts:
                 self._gone(item)
             elif _reads_as_written(item, node, reservations):
                 self._happened(item, What.DONE)
-            elif self._is_foreign(node, reservations):
+            elif self._is_foreign(node, set() if entry.target else reservations):
+                # A node whose verification failed was drained before, whoever reserved it.
                 held.append((item, What.NOTED))
             elif entry.kind is Kind.DRAIN and is_drained(node):
                 held.append((item, What.JOINED))

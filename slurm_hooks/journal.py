@@ -57,6 +57,14 @@ class What(StrEnum):
     """It waited until its result said nothing of the node any more."""
     DISCARDED = "discarded"
     """A person decided against it."""
+    READY = "ready"
+    """A node to be verified is reserved and resumed: it may be visited."""
+    PASSED = "passed"
+    """Its visits found nothing: it returns to service."""
+    FAILED = "failed"
+    """They found something, or could not tell: it is drained again."""
+    ABORTED = "aborted"
+    """Somebody else decided about it meanwhile: it stays as it is."""
 
 
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
@@ -87,7 +95,10 @@ class Entry:
     text: str = ""
     """What is written into Slurm: the reason, the comment, or the reservation's name."""
     target: str = ""
-    """The entry that it undoes; where nothing is done since another stands already, that one."""
+    """The entry that it undoes; of a drain, the verification that failed; where nothing is done
+    since another stands already, that one."""
+    held_by: str = ""
+    """Whose reason the node had when somebody wanted it verified."""
 
     @property
     def against(self) -> bool:

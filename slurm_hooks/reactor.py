@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -20,12 +21,24 @@ from slurm_hooks.rails import rails
 from slurm_hooks.settings import ReactionMode, Settings
 from slurm_hooks.state import State
 from slurm_hooks.unseen import MOST, Seen, Told
+from slurm_hooks.verified import verifications
+from slurm_hooks.verify import Ward, go_on
+from slurm_hooks.verify_wanted import (
+    in_shadow,
+    soon_reserved,
+    wanted_by_age,
+    wanted_by_command,
+    wanted_by_leftover,
+    wanted_by_marker,
+)
 
 _PASSES = 100
 """So often it looks again at most: it ends, however fast new results come."""
 
 _STALE_AFTER = timedelta(minutes=2)
 """A pass takes a second; one on another host that has not ended by then is dead."""
+
+_LOOK_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,19 +104,21 @@ def _react(reactor: Reactor) -> Reacted:
 def _pass(reactor: Reactor) -> Reacted:
     unseen = reactor.seen.unseen()
     book = reactor.journal.read()
-    if reactor.settings.reactions.mode is ReactionMode.OFF:
-        return Reacted()
-    if not unseen and not _any_open(book):
-        return Reacted()
     written = _Written(reactor, book)
+    rules = reactor.settings.reactions
+    if rules.mode is ReactionMode.OFF:  # what is half done is brought to its end
+        return written.result(go_on(_ward(reactor, written)) if verifications(book) else ())
+    if not (unseen or _any_open(book) or rules.verify_marker):
+        return Reacted()
     first = carry_out(
         reactor.control, book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(first.events)
     if first.problems:
         return written.result(first.problems)
-    nodes, now = reactor.control.nodes(), reactor.clock()
-    reservations, started_at = reactor.control.reservations(), reactor.control.started_at
+    nodes, reservations = reactor.control.nodes(), reactor.control.reservations()
+    now, user = reactor.clock(), reactor.settings.service_user
+    started_at = reactor.control.started_at
     written.add(drifted(written.book, nodes, reservations, started_at=started_at, now=now))
     partitions = {node.name: node.partitions for node in nodes}
     cases = [_case(told) for told in reactor.seen.told(unseen) if told.record.node in partitions]
@@ -112,17 +127,70 @@ def _pass(reactor: Reactor) -> Reacted:
             cases,
             written.book,
             partitions,
-            rails(reactor.settings.reactions, nodes),
+            rails(rules, nodes),
             now=now,
         )
     )
     reactor.seen.mark(unseen)
+    if unseen:
+        reactor.seen.tidy(now=now)
     then = carry_out(
         reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(then.events)
+    written.add(wanted_by_leftover(book, nodes, reservations, user=user, now=now))
+    wanted = [
+        *wanted_by_marker(written.book, nodes, rules.verify_marker, now=now),
+        *wanted_by_age(written.book, nodes, rules.verify_after, now=now),
+    ]
+    written.add(in_shadow(wanted) if rules.mode is ReactionMode.SHADOW else wanted)
+    problems = [*then.problems, *go_on(_ward(reactor, written))]
     more = sum(map(len, unseen.values())) >= MOST
-    return replace(written.result(then.problems), more=more)
+    return replace(written.result(problems), more=more)
+
+
+def ask_to_verify(
+    reactor: Reactor, names: Sequence[str], *, by: str, patience_s: float = 30.0
+) -> dict[str, str]:
+    """Write down that *names* are to be verified; returns those that cannot be, with the reason.
+
+    `react` does it then.
+
+    Raises:
+        StateError: somebody else reacts for longer than *patience_s*, or the journal cannot be
+            read or written.
+        SlurmError: slurmctld does not answer.
+    """
+    ends_at = time.monotonic() + patience_s
+    while True:
+        with turn(
+            reactor.state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER
+        ) as ours:
+            if not ours.taken_by:
+                return _ask(reactor, names, by=by)
+        if time.monotonic() > ends_at:
+            raise StateError(f"somebody else reacts just now ({ours.taken_by}); try again")
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _ask(reactor: Reactor, names: Sequence[str], *, by: str) -> dict[str, str]:
+    nodes, now = reactor.control.some_nodes(names), reactor.clock()
+    reserved = soon_reserved(reactor.control.reservations(), now=now)
+    entries, refused = wanted_by_command(reactor.journal.read(), nodes, reserved, by=by, now=now)
+    reactor.journal.append(entries, now=now)
+    unknown = set(names) - {node.name for node in nodes}
+    return refused | dict.fromkeys(sorted(unknown), "Slurm has no such node")
+
+
+def _ward(reactor: Reactor, written: "_Written") -> Ward:
+    return Ward(
+        control=reactor.control,
+        pages=written,
+        seen=reactor.seen,
+        user=reactor.settings.service_user,
+        marker=reactor.settings.reactions.verify_marker,
+        clock=reactor.clock,
+    )
 
 
 class _Written:

@@ -200,6 +200,8 @@ def submit_arguments(batch: Batch, visit: Visit | None = None) -> list[str]:
         arguments.append(f"--gres=gpu:{shape.gpus}")
     if shape.exclusive:
         arguments.append("--exclusive")
+    if batch.verifying:
+        arguments.append(f"--reservation={batch.verifying.reservation}")
     return arguments
 
 

@@ -2,8 +2,9 @@
 
 import os
 import re
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 from slurm_hooks import batch as batches
@@ -19,6 +20,8 @@ MOST = 2000
 """So many records are considered in a pass; the next pass takes the others."""
 
 _CLOSED = ".closed"
+_LATEST = timedelta(days=2)
+"""A record that comes so long after its batch is not looked for any more."""
 _NAME = re.compile(
     r"[0-9]{8}T[0-9]{6}Z-[0-9a-f]{8}\.[0-9]{1,9}\.[0-9]{1,9}\.[a-z][a-z0-9-]{0,39}(\.overruled)?\.json"
 )
@@ -83,6 +86,34 @@ class Seen:
                     continue
                 yield Told(record=record, batch=batch)
 
+    def records(self, batch: Batch) -> dict[str, Record]:
+        """Return what is believed of a *batch* of one visit, by check: the record that counts.
+
+        Raises:
+            StateError: a directory cannot be listed.
+        """
+        names = {name for name in self._names("spool") if name.startswith(f"{batch.id}.")}
+        for parent in ("batches", "archive"):
+            names.update(self._results(parent, batch.id))
+        found: dict[str, Record] = {}
+        for name in sorted(names):
+            record = self._read(batch.id, name)
+            if record is None or record.outcome is None or why_refused(record, batch):
+                continue
+            earlier = found.get(record.check)
+            if earlier is None or earlier.evidence.revision <= record.evidence.revision:
+                found[record.check] = record
+        return found
+
+    def batches_since(self, at: datetime) -> Iterator[Batch]:
+        """Yield the readable batches made since *at*, by ids that begin with their time."""
+        first = _id_at(at)
+        for batch_id in sorted({*self._names("batches"), *self._names("archive")}):
+            if is_batch_id(batch_id) and batch_id >= first:
+                batch = self._batch(batch_id)
+                if batch is not None:
+                    yield batch
+
     def mark(self, unseen: Mapping[str, Iterable[str]]) -> None:
         """Write down that *unseen* was considered. Losing this costs a second look.
 
@@ -98,23 +129,39 @@ class Seen:
             except OSError as error:
                 raise StateError(f"{path}: cannot write it: {error.strerror or error}") from error
 
-    def tidy(self) -> None:
-        """Close the books on archived batches, and forget those that are gone.
+    def tidy(self, *, now: datetime) -> None:
+        """Close the books on batches long archived, and forget those that are gone.
 
         Raises:
             StateError: the directories cannot be listed or written.
         """
         archived = set(self._names("archive"))
         known = {*archived, *self._names("batches")}
-        unseen = self.unseen()
+        closed = set()
         for path in _entries(self._directory):
-            try:
-                if path.stem not in known:
-                    path.unlink(missing_ok=True)
-                elif path.suffix != _CLOSED and path.name in archived and path.name not in unseen:
-                    path.rename(path.with_name(path.name + _CLOSED))
-            except OSError as error:
-                raise StateError(f"{path}: cannot change it: {error.strerror}") from error
+            if path.stem not in known:
+                self._change(path, path.unlink)
+            elif path.suffix == _CLOSED:
+                closed.add(path.stem)
+        long_ago = _id_at(now - _LATEST)
+        for batch_id in sorted(archived - closed):
+            if is_batch_id(batch_id) and batch_id < long_ago:
+                names = {name for name in self._results("archive", batch_id) if _speaks(name)}
+                if not names - self._considered(batch_id):
+                    self._close(batch_id)
+
+    def _close(self, batch_id: str) -> None:
+        path = self._directory / batch_id
+        closed = path.with_name(path.name + _CLOSED)
+        self._change(path, lambda: path.rename(closed) if path.exists() else closed.touch(0o640))
+
+    def _change(self, path: Path, change: Callable[[], object]) -> None:
+        try:
+            change()
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise StateError(f"{path}: cannot change it: {error.strerror}") from error
 
     def _considered(self, batch_id: str) -> set[str]:
         try:
@@ -168,6 +215,10 @@ class Seen:
         except OSError as error:
             path = self._state.root / directory
             raise StateError(f"{path}: cannot list it: {error.strerror}") from error
+
+
+def _id_at(at: datetime) -> str:
+    return f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}"
 
 
 def _speaks(name: str) -> bool:

@@ -1,5 +1,6 @@
 """The reactor over nodes in memory: what it does, to whom not, and whatever kills it."""
 
+import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -146,6 +147,29 @@ def test_what_an_admin_resumed_is_not_drained_again_for_the_same_result(tmp_path
     world.react()
     assert world.drained() == {}
     assert whats(world, "n1") == [What.DONE, What.LOST]
+
+
+def test_the_books_on_batches_long_archived_are_closed_and_then_forgotten(tmp_path: Path) -> None:
+    """Else every pass would list all that was ever found; a closed one reacts to nothing again."""
+    world = clinic(tmp_path)
+    old = world.result("n1", Outcome.FAIL, DRAINS)
+    results = world.state.batches / old.id / "results"
+    results.mkdir(exist_ok=True)
+    for path in world.state.spooled():
+        path.rename(results / path.name)
+    world.react()
+    world.state.close_batch(old.id)
+    seen = world.state.considered
+    assert [path.name for path in seen.iterdir()] == [old.id]
+    world.now += timedelta(days=3)
+    world.result("n2", Outcome.PASS, DRAINS)
+    world.react()
+    assert sorted(path.name for path in seen.glob("*.closed")) == [f"{old.id}.closed"]
+    assert [*world.drained()] == ["n1"]
+    shutil.rmtree(world.state.archive / old.id)
+    world.result("n3", Outcome.PASS, DRAINS)
+    world.react()
+    assert not [path for path in seen.iterdir() if old.id in path.name]
 
 
 def test_what_slurmctld_forgot_is_done_again(tmp_path: Path) -> None:

@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from slurm_hooks.batch import Batch, Program, Shape, Visit, new_batch_id
+from slurm_hooks.batch import Batch, Program, Shape, Verifying, Visit, new_batch_id
 from slurm_hooks.errors import SlurmError, UnreachableError
+from slurm_hooks.node_control import NodeCommands
 from slurm_hooks.slurm import Slurm, SlurmCommands
-from slurm_hooks.slurm_text import Node, Task
+from slurm_hooks.slurm_text import Node, Reservation, Task
 from tests.fakes.slurm import FakeSlurm
 from tests.lab import Lab
 
@@ -27,6 +29,8 @@ class Cluster:
     nodes: list[str]
     close: Callable[[bool], object]
     """Let the background partition take no jobs, or take them again."""
+    reserved: Callable[[str, str], AbstractContextManager[None]]
+    """Reserve a node for USER under a name, while a block runs."""
 
     def batch(self, visits: int = 3, throttle: int = 2) -> Batch:
         now = datetime.now(UTC)
@@ -69,7 +73,14 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
         def close_fake(closed: bool) -> None:
             fake.closed = {"background"} if closed else set()
 
-        yield Cluster(fake, lambda: list(fake.start()), [node.name for node in nodes], close_fake)
+        @contextmanager
+        def reserved_fake(name: str, node: str) -> Iterator[None]:
+            fake.reservation_list.append(Reservation(name=name, nodes=(node,), users=(USER,)))
+            yield
+            fake.reservation_list.clear()
+
+        names = [node.name for node in nodes]
+        yield Cluster(fake, lambda: list(fake.start()), names, close_fake, reserved_fake)
     else:
         lab: Lab = request.getfixturevalue("lab")
         real = SlurmCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
@@ -78,7 +89,14 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
             state = "INACTIVE" if closed else "UP"
             lab.run(["scontrol", "update", "PartitionName=background", f"State={state}"])
 
-        yield Cluster(real, lambda: time.sleep(0.1), lab.nodes, close_real)
+        @contextmanager
+        def reserved_real(name: str, node: str) -> Iterator[None]:
+            wall = NodeCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
+            wall.reserve(name, [node], [USER])
+            yield
+            wall.unreserve(name)
+
+        yield Cluster(real, lambda: time.sleep(0.1), lab.nodes, close_real, reserved_real)
         close_real(False)
 
 
@@ -233,3 +251,23 @@ def test_a_command_that_hangs_is_given_up(tmp_path: Path) -> None:
     hanging.chmod(0o755)
     with pytest.raises(UnreachableError, match=r"no answer in 0\.2 s; is slurmctld up"):
         SlurmCommands(bin_dir=tmp_path, timeout_s=0.2).queue("root")
+
+
+def test_a_visit_in_a_reservation_starts_there_and_no_other_does(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=1)
+    node = batch.visits[0].node
+    inside = replace(
+        batch, verifying=Verifying(entry="e", reservation=f"verify-{node}", checks=("cpu",))
+    )
+    with pytest.raises(SlurmError, match="Requested reservation is invalid"):
+        cluster.submit(inside)
+    with cluster.reserved(f"verify-{node}", node):
+        outside = replace(batch, id=new_batch_id(datetime.now(UTC)))
+        jobs = [cluster.submit(outside), cluster.submit(inside)]
+        for job_id in jobs:
+            cluster.slurm.pin(job_id, {0: node})
+            cluster.slurm.release([job_id])
+        cluster.wait(jobs[1], lambda tasks: states(tasks) == ["RUNNING"])
+        assert states(cluster.tasks(jobs[0])) == ["PENDING"]
+        cluster.slurm.cancel([str(job_id) for job_id in jobs], only_pending=False)
+        cluster.wait(jobs[1], lambda tasks: all(task.ended for task in tasks.values()))

@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.batch import Batch, Visit
 from slurm_hooks.errors import SlurmError, UnreachableError
-from slurm_hooks.slurm_text import Node, Partition, Task
+from slurm_hooks.slurm_text import Node, Partition, Reservation, Task
 
 CONFIG = {
     "PreemptType": "preempt/partition_prio",
@@ -34,6 +34,9 @@ class FakeSlurm:
     """Partitions that take no jobs now (scontrol(1), State=INACTIVE)."""
     most_jobs: int = 1_000_000
     """Of the account's, as a QOS may say (sacctmgr(1), MaxSubmitJobsPerUser)."""
+
+    reservation_list: list[Reservation] = field(default_factory=list)
+    """A `FakeNodes` may share it."""
 
     def nodes(self) -> list[Node]:
         """As `Slurm.nodes`: a node under a running task is ALLOCATED."""
@@ -91,6 +94,25 @@ class FakeSlurm:
             raise SlurmError("Required partition not available (inactive or drain)")
         if live + jobs > self.most_jobs:
             raise SlurmError("QOSMaxSubmitJobPerUserLimit")
+        if self._reservation(batch) not in {"", *(one.name for one in self.reservation_list)}:
+            raise SlurmError("Requested reservation is invalid")
+
+    def _reservation(self, batch: Batch) -> str:
+        return batch.verifying.reservation if batch.verifying else ""
+
+    def _free(self, batch: Batch) -> set[str]:
+        """Return the idle nodes where a task of *batch* may start: in its reservation, or in none.
+
+        A reservation counts at once; slurmctld shows it on the node some seconds later.
+        """
+        reserved = {node: one.name for one in self.reservation_list for node in one.nodes}
+        return {
+            node.name
+            for node in self.nodes()
+            if node.state == "IDLE"
+            and not node.flags - {"RESERVED", "MAINTENANCE"}
+            and reserved.get(node.name, "?" if node.flags else "") == self._reservation(batch)
+        }
 
     def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
         """As `Slurm.pin`: what is not pending is left as it is, without an error."""
@@ -121,8 +143,7 @@ class FakeSlurm:
     def start(self) -> Iterator[tuple[Batch, Task]]:
         """Start what may start, as the scheduler would; yields each task that now runs."""
         for key, task in list(self.tasks.items()):
-            free = {node.name for node in self.nodes() if node.state == "IDLE" and not node.flags}
-            if not self._throttled(key[0]) and _startable(task, free):
+            if not self._throttled(key[0]) and _startable(task, self._free(self.batches[key[0]])):
                 running = replace(
                     task, state="RUNNING", node=task.required_node, started_at=self.now
                 )
