@@ -18,7 +18,8 @@ HANDED = "handed"
 
 _LET_GO = (What.ALLOWED, What.APPROVED)
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
-_ENDED = tuple(what for what in What if what not in _LET_GO and what not in _CARRIED_OUT)
+_BETWEEN = (What.KEPT, What.FORGOTTEN)
+_ENDED = tuple(what for what in What if what not in (*_LET_GO, *_CARRIED_OUT, *_BETWEEN))
 
 STATES: Sequence[str] = (
     PENDING,

@@ -43,6 +43,10 @@ class What(StrEnum):
     """The node is held by us already; our text is in its comment."""
     NOTED = "noted"
     """The node is held by somebody else; our text is in its comment."""
+    KEPT = "kept"
+    """It was seen to stand for longer than slurmctld takes to save it."""
+    FORGOTTEN = "forgotten"
+    """slurmctld was killed before it had saved it: it is to be done again."""
     UNDONE = "undone"
     """We undid it."""
     LOST = "lost"
@@ -161,8 +165,19 @@ class Item:
 
     @property
     def carried_out(self) -> Event | None:
-        """How it was done."""
-        return next((event for event in self.events if event.what in _CARRIED_OUT), None)
+        """How it was done; what slurmctld forgot was not."""
+        done = None
+        for event in self.events:
+            if event.what is What.FORGOTTEN:
+                done = None
+            elif event.what in _CARRIED_OUT and done is None:
+                done = event
+        return done
+
+    @property
+    def kept(self) -> bool:
+        """Whether slurmctld cannot have forgotten it."""
+        return self._has(What.KEPT)
 
     @property
     def stands(self) -> bool:

@@ -19,6 +19,7 @@ from slurm_hooks.journal import (
 )
 from slurm_hooks.reaction import Kind, Reaction
 from slurm_hooks.reason import written
+from slurm_hooks.record import Outcome
 from slurm_hooks.room import Rails, Room
 from slurm_hooks.undoing import in_favour, is_being_returned, is_being_undone, ready, withdrawn
 
@@ -116,7 +117,8 @@ class _Pass:
 
     def _ends(self, case: Case, entry: Entry) -> bool:
         if case.contradiction:
-            return entry.result_id == case.result_id
+            withdrawal = entry.outcome is Outcome.ERROR
+            return entry.result_id == case.result_id and not withdrawal
         if stamp_of(entry) >= case.stamp(self._now):
             return False
         if entry.check == case.record.check:

@@ -103,7 +103,8 @@ def _pass(reactor: Reactor) -> Reacted:
     if first.problems:
         return written.result(first.problems)
     nodes, now = reactor.control.nodes(), reactor.clock()
-    written.add(drifted(written.book, nodes, reactor.control.reservations(), now=now))
+    reservations, started_at = reactor.control.reservations(), reactor.control.started_at
+    written.add(drifted(written.book, nodes, reservations, started_at=started_at, now=now))
     partitions = {node.name: node.partitions for node in nodes}
     cases = [_case(told) for told in reactor.seen.told(unseen) if told.record.node in partitions]
     written.add(

@@ -344,6 +344,16 @@ def test_a_contradiction_withdraws_what_waits() -> None:
     assert events(cluster.react(contradicted(case()))) == [(only(cluster).id, What.SUPERSEDED)]
 
 
+def test_a_contradiction_that_is_considered_twice_does_not_end_its_own_withdrawal() -> None:
+    cluster = Cluster()
+    cluster.consider(case())
+    cluster.consider(contradicted(case()))
+    assert cluster.consider(contradicted(case())) == []
+    cluster.carry_out()
+    cluster.react()
+    assert cluster.held == set()
+
+
 @pytest.mark.parametrize("order", [1, -1])
 def test_a_result_does_nothing_that_comes_with_its_contradiction_or_after_it(order: int) -> None:
     cluster = Cluster()

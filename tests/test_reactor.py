@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import cast
 
@@ -146,6 +146,34 @@ def test_what_an_admin_resumed_is_not_drained_again_for_the_same_result(tmp_path
     world.react()
     assert world.drained() == {}
     assert whats(world, "n1") == [What.DONE, What.LOST]
+
+
+def test_what_slurmctld_forgot_is_done_again(tmp_path: Path) -> None:
+    """Killed before it had saved: the node looks as if an admin had resumed it, and is sick."""
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    reason = world.drained()["n1"]
+    world.nodes.other("slurmctld").undrain(["n1"])
+    world.nodes.started = world.now + timedelta(seconds=9)
+    world.now += timedelta(seconds=10)
+    world.react()
+    assert world.drained() == {"n1": reason}
+    assert whats(world, "n1") == [What.DONE, What.FORGOTTEN, What.DONE]
+
+
+def test_what_slurmctld_had_saved_was_taken_back_by_a_person(tmp_path: Path) -> None:
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    world.now += timedelta(minutes=2)
+    world.react()
+    world.nodes.started = world.now
+    world.nodes.other("alice").undrain(["n1"])
+    world.now += timedelta(minutes=2)
+    world.react()
+    assert world.drained() == {}
+    assert whats(world, "n1") == [What.DONE, What.KEPT, What.LOST]
 
 
 def test_a_pass_undoes_our_own_drain(tmp_path: Path) -> None:
