@@ -109,8 +109,8 @@ def _hear(pid: int, errors: int, ends_at: float) -> bytes:
                 said += data[: _HEARD_BYTES - len(said)]
                 if not data:
                     poll.unregister(errors)
-            elif ended in ready:
-                break
+            if ended in ready:
+                break  # what is left in the pipe may be somebody else's, and endless
     return said
 
 
