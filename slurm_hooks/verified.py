@@ -87,8 +87,13 @@ def judge(visits: Sequence[Visited]) -> Judged:
         return Judged(standing=Standing.PASSED)
     unjudged = [visit for visit in visits if not all(map(_is_good, visit.records.values()))]
     if len(unjudged) >= TRIES:
-        said = (f"{one} ended {latest[one].outcome}: {latest[one].detail}" for one in left[:1])
-        return Judged(standing=Standing.FAILED, left=left, why="; ".join(said))
+        said = [
+            f"{one} ended {latest[one].outcome}: {latest[one].detail}"
+            for one in left
+            if one in latest
+        ]
+        why = said[0] if said else f"{', '.join(left)} did not run"
+        return Judged(standing=Standing.FAILED, left=left, why=why)
     return Judged(standing=Standing.AGAIN, left=left)
 
 
