@@ -1,20 +1,23 @@
 """The commands that ask what the checks found, and the one that takes results in."""
 
 import sys
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 
 import click
 
 from analytics.ask import ask, warn
-from analytics.heartbeat import last_sweep, warning
+from analytics.heartbeat import confirmations, last_sweep, read_beat, warning
 from analytics.history import is_new
-from analytics.options import Filter, Moment, Shown, filters, presentation
+from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question
 from analytics.result import Result
-from analytics.rows import HISTORY, HISTORY_DEFAULT, STATUS, STATUS_DEFAULT, Line, natural
+from analytics.rows import HISTORY, HISTORY_DEFAULT, natural
 from analytics.snapshot import Snapshot, SnapshotUnusableError
+from analytics.standing import Confirm
+from analytics.status_rows import STATUS, STATUS_DEFAULT, Line
 from analytics.summary import summary
 from slurm_hooks.account import as_service
 from slurm_hooks.cli import App
@@ -31,14 +34,21 @@ _DAY = timedelta(days=1)
 def status(app: App, *, only: Filter, shown: Shown) -> None:
     """Show the latest judgement of each check on each node.
 
-    REMARK adds how a later visit ended that could not judge; -s selects by either. On a
+    REMARK adds how a later visit ended that could not judge; -s selects by either. A fail
+    that the check wants confirmed says so there, and in the field "confirmed". On a
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
     columns = columns_for(STATUS, STATUS_DEFAULT, shown)
     now = datetime.now(UTC)
-    rows = [line for line in _lines(app.state, only, now) if _matches(line, only)]
+    beat = read_beat(app.state.heartbeat)
+    lines = _lines(app.state, only, confirmations(beat), now)
+    rows = [
+        line
+        for line in lines
+        if only.takes(line.check, line.main.outcome, line.standing.attempt.outcome)
+    ]
     show(columns, rows, shown)
-    ended = last_sweep(app.state.heartbeat)
+    ended = last_sweep(beat)
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, ended, now))
     warn(warning(ended, now=now, interval=app.settings.sweep_interval))
@@ -81,8 +91,7 @@ def history(
     columns = columns_for(HISTORY, HISTORY_DEFAULT, shown)
     until = endtime or datetime.now(UTC)
     since = starttime or until - _DAY
-    if since > until:
-        raise click.UsageError("--starttime is after --endtime.")
+    in_order(since, until)
     wanted = Wanted(
         cluster=app.settings.cluster,
         since=since,
@@ -104,7 +113,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     """Move every record that the spool holds into the history; each sweep does this too.
 
     Killed or repeated, it neither loses a result nor counts one twice. What is no record
-    of ours is set aside with the reason.
+    of ours is set aside with the reason. The next sweep compares what came with Slurm's word.
     """
     as_service(app.settings, "ingest")
     from analytics import ingest as work  # noqa: PLC0415 loads Polars
@@ -123,7 +132,7 @@ def ingest(app: App, *, rebuild: bool) -> None:
     )
 
 
-def _lines(state: State, only: Filter, now: datetime) -> list[Line]:
+def _lines(state: State, only: Filter, confirm: Mapping[str, Confirm], now: datetime) -> list[Line]:
     snapshot = Snapshot(state.snapshot)
     try:
         found = snapshot.standings(only.nodes or None)
@@ -131,15 +140,11 @@ def _lines(state: State, only: Filter, now: datetime) -> list[Line]:
         if is_new(state):
             return []
         raise StoreError(f"{error}; make it anew: cluster-doctor ingest --rebuild") from error
-    rows = [Line(node, check, standing, now) for (node, check), standing in found]
+    rows = [
+        Line(node, check, standing, now, confirm.get(check, (1, 1)))
+        for (node, check), standing in found
+    ]
     return sorted(rows, key=lambda line: (natural(line.node), line.check))
-
-
-def _matches(line: Line, only: Filter) -> bool:
-    outcomes = {line.main.outcome, line.standing.attempt.outcome}
-    return (not only.checks or line.check in only.checks) and (
-        not only.outcomes or not outcomes.isdisjoint(only.outcomes)
-    )
 
 
 def _results(state: State, wanted: Wanted) -> list[Result]:

@@ -1,21 +1,48 @@
-"""When the last sweep ended, as it says itself."""
+"""What the last sweep says of itself: when it ended, and which fails it wants confirmed."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from analytics.standing import Confirm
 from slurm_hooks.duration import format_duration
 from slurm_hooks.files import read_regular
 
+_MAX_BYTES = 10_000_000
 
-def last_sweep(path: Path) -> datetime | None:
+Beat = Mapping[str, object]
+"""What a sweep left at its end; empty where none did, or nobody can tell."""
+
+
+def read_beat(path: Path) -> Beat:
+    """Return what the last sweep that came to its end says of itself."""
+    try:
+        found = json.loads(read_regular(path, limit=_MAX_BYTES))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def last_sweep(beat: Beat) -> datetime | None:
     """Return when the last sweep ended, None where none has (or nobody can tell)."""
     try:
-        found = json.loads(read_regular(path, limit=10_000))["finished_at"]
-        ended = datetime.fromisoformat(found)
-    except (OSError, ValueError, TypeError, KeyError):
+        ended = datetime.fromisoformat(str(beat.get("finished_at")))
+    except ValueError:
         return None
     return ended if ended.tzinfo else None
+
+
+def confirmations(beat: Beat) -> dict[str, Confirm]:
+    """Return, of the checks whose fails must repeat to count, how many of how many must."""
+    found = beat.get("confirm")
+    if not isinstance(found, dict):
+        return {}
+    return {
+        str(check): (rule[0], rule[1])
+        for check, rule in found.items()
+        if isinstance(rule, list) and len(rule) == 2 and all(isinstance(n, int) for n in rule)
+    }
 
 
 def warning(ended: datetime | None, *, now: datetime, interval: timedelta) -> str | None:

@@ -44,6 +44,14 @@ class History(Protocol):
         """
         ...
 
+    def judged(self, checks: Sequence[str]) -> Mapping[str, int]:
+        """Return how many judged results there are of each of *checks*; one without is left out.
+
+        Raises:
+            StoreError: it cannot be told.
+        """
+        ...
+
 
 class KeptHistory:
     """The history in a state directory: its snapshot, or the store where that is unusable."""
@@ -64,6 +72,20 @@ class KeptHistory:
             if is_new(self._state):
                 return {}
             return self._from_store(error)
+
+    def judged(self, checks: Sequence[str]) -> Mapping[str, int]:
+        """Return how many judged results there are of each of *checks*; one without is left out.
+
+        Raises:
+            StoreError: the store does not answer.
+        """
+        found = self._store.query(
+            "SELECT check_name, count() AS judged FROM history WHERE cluster = {cluster:String} "
+            "AND check_name IN {checks:Array(String)} AND outcome IN ('pass', 'warn', 'fail') "
+            "GROUP BY check_name",
+            {"cluster": self._cluster, "checks": list(checks)},
+        )
+        return dict(found.select("check_name", "judged").iter_rows())
 
     def _from_store(self, reason: StoreError) -> Mapping[tuple[str, str], Last]:
         try:

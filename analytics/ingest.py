@@ -8,10 +8,9 @@ counts a result once.
 """
 
 import contextlib
-import errno
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
@@ -19,19 +18,22 @@ from pathlib import Path
 from analytics.admit import why_not
 from analytics.effects import Disk, Effects
 from analytics.planned import Planned, planned
+from analytics.reaction_row import changed, revisions
 from analytics.result import Result, result
+from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError
-from slurm_hooks.files import locked, read_regular
-from slurm_hooks.record import MAX_BYTES, Evidence, Record, loads
+from slurm_hooks.files import locked
+from slurm_hooks.journal_file import JournalFile
+from slurm_hooks.record import Evidence, Record, loads
 from slurm_hooks.state import State
 
 _AT_ONCE = 50_000
 """Records a round: a segment of about 3 MB."""
 
 _TELL_EVERY = 200
-_NOT_A_FILE = (None, errno.ELOOP, errno.ENXIO, errno.EISDIR)
+_OURS = tuple(f"{one.suffix}.json" for one in Evidence if one is not Evidence.RUNNER)
 
 Progress = Callable[[int, int], None]
 """Told how many spool files there are, and how many of them are read."""
@@ -44,7 +46,7 @@ class Ingested:
     results: int = 0
     """Records that are in the history now."""
     waiting: int = 0
-    """Records without an outcome, left for the sweep to settle by Slurm's word."""
+    """Records left for a sweep: to settle by Slurm's word, or to be held against it."""
     aside: int = 0
     """Files that were set aside, each with its reason beside it."""
     notes: tuple[str, ...] = ()
@@ -59,26 +61,13 @@ class _Known:
     results: Path
 
 
-@dataclass(frozen=True, slots=True)
-class _Refused:
-    """A file that will never enter the history."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class _Unclear:
-    """A file that cannot be read now; it stays where it is."""
-
-    problem: str
-
-
 def ingest(
     state: State,
     store: Store,
     *,
     cluster: str,
     now: datetime,
+    compared: Collection[str] | None = None,
     effects: Effects | None = None,
     progress: Progress = lambda _all, _done: None,
     wait_s: float = 60.0,
@@ -87,6 +76,10 @@ def ingest(
 
     A file that is not a believable record is set aside with the reason; one that cannot
     be read at the moment stays. Neither stops the others.
+
+    *compared* are the files that a sweep has just held against Slurm's word; the runner's
+    later ones stay for the next sweep. Without it all are taken, and the next sweep looks at them
+    in the history.
 
     Raises:
         StoreError: the history or the snapshot could not be written; the spool still
@@ -97,7 +90,7 @@ def ingest(
     state.prepare()
     work = effects or Disk(state, store, cluster=cluster, now=now)
     with _alone(state, wait_s):
-        return _Round(state, work, cluster=cluster, now=now).all(progress)
+        return _Round(state, work, cluster=cluster, now=now, compared=compared).all(progress)
 
 
 def rebuild(state: State, store: Store, *, cluster: str, now: datetime) -> None:
@@ -138,15 +131,27 @@ def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
 class _Round:
     """One pass over the spool."""
 
-    def __init__(self, state: State, effects: Effects, *, cluster: str, now: datetime) -> None:
+    def __init__(
+        self,
+        state: State,
+        effects: Effects,
+        *,
+        cluster: str,
+        now: datetime,
+        compared: Collection[str] | None,
+    ) -> None:
         self._state, self._effects, self._cluster, self._now = state, effects, cluster, now
-        self._batches: dict[str, _Known | _Refused | _Unclear] = {}
+        self._compared = compared
+        self._batches: dict[str, _Known | Refused | Unclear] = {}
         self._waiting = self._aside = self._results = 0
         self._notes: list[str] = []
 
     def all(self, progress: Progress) -> Ingested:
         paths = self._state.spooled()
         self._record_plans(paths)
+        self._record_reactions()
+        if self._compared is not None:
+            paths = self._without_uncompared(paths, self._compared)
         for start in range(0, max(1, len(paths)), _AT_ONCE):
             self._some(paths[start : start + _AT_ONCE], partial(progress, len(paths)), start)
         progress(len(paths), len(paths))
@@ -156,6 +161,19 @@ class _Round:
             aside=self._aside,
             notes=tuple(self._notes),
         )
+
+    def _without_uncompared(self, paths: Sequence[Path], compared: Collection[str]) -> list[Path]:
+        """Leave what a runner wrote since into the spool, as long as its batch is open."""
+        opened = set(self._state.open_batches())
+        taken = [
+            path
+            for path in paths
+            if path.name in compared
+            or path.name.split(".")[0] not in opened
+            or path.name.endswith(_OURS)
+        ]
+        self._waiting += len(paths) - len(taken)
+        return taken
 
     def _record_plans(self, paths: Sequence[Path]) -> None:
         """Put into the history what was planned, once Slurm took it or a record speaks of it."""
@@ -171,6 +189,18 @@ class _Round:
             if found and found[0].submitted_at is not None:  # else it may still be submitted
                 self._effects.mark_recorded(batch_id)
 
+    def _record_reactions(self) -> None:
+        """Put into the history what became of reactions since it last heard of them."""
+        try:
+            book, told = JournalFile(self._state.reactions).read(), self._state.told()
+        except StateError as error:
+            self._notes.append(f"what became of reactions is not in the history: {error}")
+            return
+        rows = changed(book, told, cluster=self._cluster)
+        if rows:
+            self._effects.append_reactions(rows)
+            self._effects.mark_told(revisions(book))
+
     def _plan(self, batch_id: str, *, spoken_of: bool) -> list[Planned]:
         """Return the rows of a batch, none where it is too early or they cannot be told."""
         try:
@@ -183,7 +213,7 @@ class _Round:
         match self._known(batch_id):
             case _Known(batch):
                 return planned(batch, submission)
-            case _Unclear(problem) if not spoken_of:
+            case Unclear(problem) if not spoken_of:
                 self._notes.append(f"the plan of batch {batch_id} is not in the history: {problem}")
         return []
 
@@ -197,17 +227,26 @@ class _Round:
         if rows:
             self._effects.append(rows)
         self._effects.count(rows)
+        if self._compared is None:
+            self._tell_the_sweep(rows)
         for path, row in taken.items():
             self._effects.file(path, row.batch)
             self._results += 1
+
+    def _tell_the_sweep(self, rows: Sequence[Result]) -> None:
+        """Mark the open batches of the runner's *rows*: no sweep has compared them."""
+        opened = set(self._state.open_batches())
+        told = {row.batch for row in rows if row.evidence == Evidence.RUNNER}
+        for batch_id in sorted(told & opened):
+            self._effects.mark_uncompared(batch_id)
 
     def _take(self, path: Path, taken: dict[Path, Result]) -> None:
         match self._examine(path):
             case Result() as row:
                 taken[path] = row
-            case _Refused(reason):
+            case Refused(reason):
                 self._refuse(path, reason)
-            case _Unclear(problem):
+            case Unclear(problem):
                 self._notes.append(f"{path}: left in the spool: {problem}")
             case None:
                 self._waiting += 1
@@ -221,21 +260,21 @@ class _Round:
             self._aside += 1
             self._notes.append(f"{path}: set aside in {self._state.aside}: {reason}")
 
-    def _examine(self, path: Path) -> Result | _Refused | _Unclear | None:
+    def _examine(self, path: Path) -> Result | Refused | Unclear | None:
         """Return the row of the record at *path*; None where Slurm's word has to come first."""
-        data = _read(path)
+        data = read(path)
         if not isinstance(data, bytes):
             return data
         try:
             record = loads(data)
         except RecordError as error:
-            return _Refused(f"not a record: {error}")
+            return Refused(f"not a record: {error}")
         known = self._known(record.batch)
         if not isinstance(known, _Known):
             return known
         reason = self._why_not(path, record, known, data)
         if reason:
-            return _Refused(reason)
+            return Refused(reason)
         if record.outcome is None:
             return None
         return result(record, record.outcome, partition=known.batch.partition, now=self._now)
@@ -245,47 +284,19 @@ class _Round:
             record, known.batch, file_name=path.name, cluster=self._cluster, now=self._now
         )
         return (
-            reason
-            or _overruled(known.results, record)
-            or _repeated(known.results / path.name, data)
+            reason or overruled(known.results, record) or repeated(known.results / path.name, data)
         )
 
-    def _known(self, batch_id: str) -> _Known | _Refused | _Unclear:
+    def _known(self, batch_id: str) -> _Known | Refused | Unclear:
         if batch_id not in self._batches:
             self._batches[batch_id] = self._read_batch(batch_id)
         return self._batches[batch_id]
 
-    def _read_batch(self, batch_id: str) -> _Known | _Refused | _Unclear:
+    def _read_batch(self, batch_id: str) -> _Known | Refused | Unclear:
         directory = self._state.batch_directory(batch_id)
         if directory is None:
-            return _Refused(f"there is no batch {batch_id[:60]!r}")
+            return Refused(f"there is no batch {batch_id[:60]!r}")
         try:
             return _Known(self._state.read_batch(batch_id), directory / "results")
         except StateError as error:
-            return _Unclear(str(error))
-
-
-def _overruled(results: Path, record: Record) -> str | None:
-    """The snapshot counts the record of a conflict after the runner's, and so once and for all."""
-    overruling = results / replace(record, evidence=Evidence.CONFLICT).file_name
-    if record.evidence is Evidence.CONFLICT or not overruling.exists():
-        return None
-    return f"it contradicts Slurm's word, which is in the history already: {overruling}"
-
-
-def _repeated(earlier: Path, data: bytes) -> str | None:
-    """A record may come twice; another one of the same name may not take its place."""
-    if not earlier.exists() or _read(earlier) == data:
-        return None
-    return f"another record of this name is in the history already: {earlier}"
-
-
-def _read(path: Path) -> bytes | _Refused | _Unclear | None:
-    try:
-        return read_regular(path, limit=MAX_BYTES)
-    except FileNotFoundError:
-        return None
-    except OSError as error:
-        if error.errno in _NOT_A_FILE:
-            return _Refused("not a plain file")
-        return _Unclear(error.strerror or str(error))
+            return Unclear(str(error))

@@ -1,38 +1,23 @@
-"""The fields of `status` and of `history`."""
+"""The fields of `history`, which those of a run's visits are made of."""
 
 import re
 from collections.abc import Sequence
-from datetime import datetime, timedelta
-from typing import NamedTuple
 
-from analytics.fields import Field, local_time, pairs, short_seconds, style_of_outcome
+from analytics.fields import Field, pairs
 from analytics.result import Result
-from analytics.snapshot import time_of
-from analytics.standing import Seen, Standing
-from slurm_hooks.duration import format_duration
+from analytics.usual_fields import (
+    check,
+    cluster,
+    duration,
+    job,
+    log,
+    node,
+    outcome,
+    partition,
+    when,
+)
 
-STATUS_DEFAULT = "node check outcome judged remark"
 HISTORY_DEFAULT = "finished node check outcome duration job detail"
-
-
-class Line(NamedTuple):
-    """A row of `status`."""
-
-    node: str
-    check: str
-    standing: Standing
-    now: datetime
-
-    @property
-    def later(self) -> Seen | None:
-        """The latest attempt, where it came after the judged result and judged nothing."""
-        attempt = self.standing.attempt
-        return None if attempt.judged else attempt
-
-    @property
-    def main(self) -> Seen:
-        """The judged result, or the attempt where there never was one."""
-        return self.standing.judged or self.standing.attempt
 
 
 def natural(name: str) -> list[tuple[int, str]]:
@@ -43,136 +28,13 @@ def natural(name: str) -> list[tuple[int, str]]:
 _RUNS = re.compile(r"[0-9]+|[^0-9]+")
 
 
-def _age_s(one: Seen, now: datetime) -> float:
-    return max(0.0, (now - time_of(one.at_ms)).total_seconds())
-
-
-def _remark(line: Line) -> str:
-    judged, later = line.standing.judged, line.later
-    if later is None:
-        return line.main.detail
-    ago = format_duration(timedelta(seconds=_age_s(later, line.now)))
-    if judged is None:
-        return (
-            f"{later.outcome} {ago} ago: {later.detail}"
-            if later.detail
-            else f"{later.outcome} {ago} ago"
-        )
-    return "; ".join(filter(None, [judged.detail, f"then {later.outcome} {ago} ago"]))
-
-
-STATUS: Sequence[Field[Line]] = (
-    Field(name="node", meaning="the node", value=lambda line: line.node, aliases=("nodelist",)),
-    Field(name="check", meaning="the check's name", value=lambda line: line.check),
-    Field(
-        name="outcome",
-        meaning="the latest judgement: pass, warn or fail; - where there is none",
-        value=lambda line: line.standing.judged and line.standing.judged.outcome,
-        text=str,
-        absent="-",
-        aliases=("state",),
-        style=style_of_outcome,
-    ),
-    Field(
-        name="judged",
-        meaning="when it was judged",
-        value=lambda line: line.standing.judged and time_of(line.standing.judged.at_ms),
-        text=local_time,
-        absent="-",
-        aliases=("end",),
-    ),
-    Field(
-        name="age",
-        meaning="how long ago that was, in seconds",
-        value=lambda line: line.standing.judged and _age_s(line.standing.judged, line.now),
-        text=lambda value: format_duration(timedelta(seconds=float(str(value)))),
-        right=True,
-    ),
-    Field(
-        name="attempt",
-        meaning="how a later visit ended that could not judge",
-        value=lambda line: line.later and line.later.outcome,
-        style=style_of_outcome,
-    ),
-    Field(
-        name="attempted",
-        meaning="when that visit ended",
-        value=lambda line: line.later and time_of(line.later.at_ms),
-        text=local_time,
-    ),
-    Field(
-        name="why",
-        meaning="why that visit could not judge",
-        value=lambda line: line.later and line.later.detail,
-        flexible=True,
-    ),
-    Field(
-        name="remark",
-        meaning="what the check said, and what became of a later visit that could not judge",
-        value=_remark,
-        flexible=True,
-        for_people=True,
-    ),
-    Field(
-        name="detail",
-        meaning="what the check said; of the attempt where nothing was ever judged",
-        value=lambda line: line.main.detail,
-        flexible=True,
-    ),
-    Field(
-        name="duration",
-        meaning="how long the check took, in seconds",
-        value=lambda line: line.main.duration_s,
-        text=short_seconds,
-        aliases=("elapsed",),
-        right=True,
-    ),
-    Field(
-        name="job",
-        meaning="the Slurm job it ran in",
-        value=lambda line: line.main.job_id or None,
-        aliases=("jobid",),
-        right=True,
-    ),
-    Field(
-        name="log",
-        meaning="the file with the check's whole output",
-        value=lambda line: line.main.log_path,
-    ),
-)
-
 HISTORY: Sequence[Field[Result]] = (
-    Field(
-        name="finished",
-        meaning="when it ended",
-        value=lambda row: row.finished_at,
-        text=local_time,
-        aliases=("end",),
-    ),
-    Field(
-        name="started",
-        meaning="when it began, where it did",
-        value=lambda row: row.started_at,
-        text=local_time,
-        aliases=("start",),
-    ),
-    Field(name="node", meaning="the node", value=lambda row: row.node, aliases=("nodelist",)),
-    Field(name="check", meaning="the check's name", value=lambda row: row.check_name),
-    Field(
-        name="outcome",
-        meaning="pass warn fail, or why there is no judgement",
-        value=lambda row: row.outcome,
-        aliases=("state",),
-        style=style_of_outcome,
-    ),
-    Field(
-        name="duration",
-        meaning="how long the check took, in seconds",
-        value=lambda row: row.duration_s,
-        text=short_seconds,
-        aliases=("elapsed",),
-        right=True,
-    ),
+    when("finished", "when it ended", lambda row: row.finished_at, sacct="end"),
+    when("started", "when it began, where it did", lambda row: row.started_at, sacct="start"),
+    node(lambda row: row.node),
+    check(lambda row: row.check_name),
+    outcome("pass warn fail, or why there is no judgement", lambda row: row.outcome),
+    duration("how long the check took, in seconds", lambda row: row.duration_s),
     Field(
         name="exit",
         meaning="the program's exit code",
@@ -186,13 +48,7 @@ HISTORY: Sequence[Field[Result]] = (
         value=lambda row: row.signal,
         right=True,
     ),
-    Field(
-        name="job",
-        meaning="the Slurm job it ran in",
-        value=lambda row: row.job_id or None,
-        aliases=("jobid",),
-        right=True,
-    ),
+    job("the Slurm job it ran in", lambda row: row.job_id),
     Field(name="batch", meaning="the batch", value=lambda row: row.batch),
     Field(name="task", meaning="the array task", value=lambda row: row.task, right=True),
     Field(
@@ -201,8 +57,8 @@ HISTORY: Sequence[Field[Result]] = (
         value=lambda row: row.attempt,
         right=True,
     ),
-    Field(name="partition", meaning="the partition", value=lambda row: row.partition),
-    Field(name="cluster", meaning="the cluster", value=lambda row: row.cluster),
+    partition(lambda row: row.partition),
+    cluster(lambda row: row.cluster),
     Field(
         name="evidence",
         meaning="whose word it is: the runner's, or Slurm's",
@@ -219,9 +75,5 @@ HISTORY: Sequence[Field[Result]] = (
         text=pairs,
         flexible=True,
     ),
-    Field(
-        name="log",
-        meaning="the file with the check's whole output",
-        value=lambda row: row.log_path,
-    ),
+    log(lambda row: row.log_path),
 )

@@ -4,11 +4,12 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import NamedTuple
 
-from analytics.fields import Field, local_time, short_seconds
+from analytics.fields import Field, local_time
 from analytics.result import Result
 from analytics.rows import HISTORY
 from analytics.run import Run, RunStatus
 from analytics.table import Style
+from analytics.usual_fields import check, cluster, duration, job, partition, when
 from slurm_hooks.record import Outcome
 
 RUNS_DEFAULT = "run check status visits found"
@@ -107,7 +108,7 @@ RUNS: Sequence[Field[Run]] = (
         value=lambda run: run.name,
         aliases=("jobname",),
     ),
-    Field(name="check", meaning="the check's name", value=lambda run: run.check_name),
+    check(lambda run: run.check_name),
     Field(
         name="status",
         meaning="InProgress, Complete, Failed or Error",
@@ -163,43 +164,18 @@ RUNS: Sequence[Field[Run]] = (
         text=_hostlist,
         flexible=True,
     ),
-    Field(
-        name="planned_at",
-        meaning="when it was planned",
-        value=lambda run: run.created_at,
-        text=local_time,
+    when("planned_at", "when it was planned", lambda run: run.created_at),
+    when("submitted", "when Slurm took it", lambda run: run.submitted_at, sacct="submit"),
+    when(
+        "changed",
+        "when its last visit ended, or it was submitted",
+        lambda run: run.changed_at,
+        sacct="end",
     ),
-    Field(
-        name="submitted",
-        meaning="when Slurm took it",
-        value=lambda run: run.submitted_at,
-        text=local_time,
-        aliases=("submit",),
-    ),
-    Field(
-        name="changed",
-        meaning="when its last visit ended, or it was submitted",
-        value=lambda run: run.changed_at,
-        text=local_time,
-        aliases=("end",),
-    ),
-    Field(
-        name="duration",
-        meaning="from its submission to its last visit's end, in seconds",
-        value=lambda run: run.duration_s,
-        text=short_seconds,
-        aliases=("elapsed",),
-        right=True,
-    ),
-    Field(
-        name="job",
-        meaning="its Slurm array job",
-        value=lambda run: run.job_id or None,
-        aliases=("jobid",),
-        right=True,
-    ),
-    Field(name="partition", meaning="the partition", value=lambda run: run.partition),
-    Field(name="cluster", meaning="the cluster", value=lambda run: run.cluster),
+    duration("from its submission to its last visit's end, in seconds", lambda run: run.duration_s),
+    job("its Slurm array job", lambda run: run.job_id),
+    partition(lambda run: run.partition),
+    cluster(lambda run: run.cluster),
 )
 
 

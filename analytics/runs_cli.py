@@ -5,7 +5,7 @@ from datetime import datetime
 import click
 
 from analytics.ask import ask
-from analytics.options import Filter, Moment, Shown, filters, presentation
+from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.result import Result
@@ -71,8 +71,7 @@ def runs(
     those of the whole run. On a terminal the table is cut to its width; in a pipe nothing is
     cut. Times are local, but for the one in RUN, which is UTC.
     """
-    if starttime and endtime and starttime > endtime:
-        raise click.UsageError("--starttime is after --endtime.")
+    in_order(starttime, endtime)
     if run and (every or starttime or endtime):
         raise click.UsageError("give a RUN, or --all, --starttime and --endtime.")
     if run:
@@ -124,9 +123,7 @@ def _visits(state: State, wanted: WantedRuns, found: list[Run]) -> list[VisitLin
 
 def _matches(line: VisitLine, only: Filter) -> bool:
     outcome = line.result.outcome if line.result else ""
-    return (not only.nodes or line.node in only.nodes) and (
-        not only.outcomes or outcome in only.outcomes
-    )
+    return (not only.nodes or line.node in only.nodes) and only.takes(line.check, outcome)
 
 
 def _order(line: VisitLine) -> tuple[list[tuple[int, str]], str]:

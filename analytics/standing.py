@@ -1,6 +1,6 @@
 """Where a check on a node stands: its latest judged result and its latest attempt; pure."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analytics.result import JUDGED, Result
@@ -66,6 +66,20 @@ class Standing(NamedTuple):
 
     Empty where none failed, so that a healthy fleet's snapshot stays small.
     """
+
+
+Confirm = tuple[int, int]
+"""How many fails make one that counts, of how many of the last judged results."""
+
+
+def fails(failures: Sequence[str], confirm: Confirm) -> int:
+    """Return how many of the last judged results, latest first, are fails that may count."""
+    return failures[: confirm[1]].count(Outcome.FAIL)
+
+
+def confirmed(failures: Sequence[str], confirm: Confirm) -> bool:
+    """Whether a fail counts: so many of the last *failures* are."""
+    return fails(failures, confirm) >= confirm[0]
 
 
 def seen(row: Result) -> Seen:

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from slurm_hooks.batch import Cancellation, Visit
 from slurm_hooks.errors import StateError
-from slurm_hooks.reconcile import OpenBatch, read_open_batches
+from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.state import State

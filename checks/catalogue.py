@@ -8,6 +8,7 @@ from pathlib import Path
 from checks.definition import CheckDefinition
 from checks.definition_file import DefinitionFile, Suspension, load_definition
 from checks.order import find_cycle, order
+from checks.reacting import reacting
 from slurm_hooks.batch import Program
 from slurm_hooks.decode import nearest
 from slurm_hooks.duration import format_duration
@@ -70,8 +71,10 @@ class Catalogue:
         """
         return order(self.get(name) for name in names)
 
-    def programs(self, names: Collection[str]) -> tuple[Program, ...]:
-        """Return what the runner needs to know of *names*, in running order.
+    def programs(
+        self, names: Collection[str], *, probation: Collection[str] = ()
+    ) -> tuple[Program, ...]:
+        """Return what a batch says of *names*, in running order; *probation* names the new ones.
 
         Raises:
             ConfigError: one of them is no check.
@@ -79,7 +82,10 @@ class Catalogue:
         suspended = {one.name for one in self.definitions if one.suspend}
         wanted = [self.get(name) for name in self.order(names)]
         return tuple(
-            one.program(tuple(name for name in one.depends_on if name not in suspended))
+            replace(
+                one.program(tuple(name for name in one.depends_on if name not in suspended)),
+                reacting=reacting(one, probation=one.name in probation),
+            )
             for one in wanted
         )
 

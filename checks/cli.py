@@ -23,14 +23,17 @@ from checks.pack import NodePlan
 from checks.plan import Plan
 from checks.progress import say_progress, wait_for
 from checks.service import my_turn
-from checks.sweep import Sweep, Sweeper, observe, plan_now
+from checks.sweep import Sweep, observe, plan_now, refusals
 from checks.sweep import sweep as sweep_once
+from checks.sweeper import Sweeper
+from checks.verifying import plan_verifications
 from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
-from slurm_hooks.errors import ConfigError
+from slurm_hooks.errors import ConfigError, SlurmError
 from slurm_hooks.oneline import one_line
-from slurm_hooks.reconcile import read_open_batches
+from slurm_hooks.opened import read_open_batches
+from slurm_hooks.ownership import check_sweep
 from slurm_hooks.suspension import Suspended
 
 _STYLES = {
@@ -124,6 +127,7 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
 
     One pass: take in what earlier visits found, plan, submit. Run it every few
     minutes as the service account; it is safe to miss, to repeat and to kill.
+    Exits 1 where Slurm would not take a batch; the next sweep tries it again.
     """
     if dry_run:
         plan_made = _plan(wiring.sweeper(app.settings))
@@ -136,15 +140,23 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
             click.echo(f"another sweep is under way ({taken_by}); it does the work", err=True)
             return
         made = wiring.sweeper(app.settings)
-        _report(sweep_once(made, clock=_now))
+        check_sweep(app.settings, made.catalogue.sources.values())
+        notes = plan_verifications(made, clock=_now)
+        done = sweep_once(made, clock=_now)
+    for note in notes:
+        click.echo(f"warning: {note}", err=True)
+    _report(done)
+    refused = done.advanced.refused
     if wait:
         wait_for(
             made,
-            made.state.open_batches(),
+            [one for one in made.state.open_batches() if one not in refused],
             clock=_now,
             tell=say_progress(),
             turn=partial(my_turn, app.settings, clock=_now),
         )
+    if refused:
+        raise SlurmError("; ".join(refusals(refused)))
 
 
 @click.command()
@@ -251,7 +263,8 @@ def validate(app: App, files: Sequence[Path]) -> None:
 
 def _plan(made: Sweeper) -> Plan:
     seen = observe(made)
-    return plan_now(made, seen, read_open_batches(made.state), now=_now())
+    opened = read_open_batches(made.state)
+    return plan_now(made, seen, opened, last=made.history.last(), now=_now())
 
 
 def _summary(made: Plan) -> str:

@@ -274,6 +274,8 @@ class CheckDefinition(BaseModel):
     """A proof older than this is stale."""
     schedule: Annotated[str, AfterValidator(check_schedule)] | None = None
     """Times at which it is due besides, as cron(5) writes them."""
+    run_after_creation: bool = True
+    """Whether it is due at once where it never ran; else as if judged when first seen."""
     time_limit: PositiveDuration = timedelta(minutes=5)
     retry_after: Duration = timedelta(hours=1)
     """How long an attempt that judged nothing keeps the check from being tried there again."""
@@ -293,6 +295,10 @@ class CheckDefinition(BaseModel):
     metrics: dict[Annotated[str, AfterValidator(_metric_name)], Metric] = {}
     failure_reactions: Annotated[Reactions, AfterValidator(after_failure)] = Reactions()
     success_reactions: Annotated[Reactions, AfterValidator(after_success)] = Reactions()
+    hang_condemns: bool = False
+    """Whether a timeout is a fail to the reactions: the node hangs, not the program."""
+    shadow: bool = False
+    """Whether its reactions are decided and written down, and not done."""
 
     @model_validator(mode="before")
     @classmethod

@@ -1,10 +1,10 @@
 """When one check on one node is due: by age, schedule, retries and confirmation. Pure."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from analytics.history import Last
+from analytics.standing import confirmed, fails
 from checks.schedule import Scheduled
 from slurm_hooks.batch import Shape
 from slurm_hooks.record import Outcome
@@ -42,6 +42,21 @@ class Rule:
     """How many of how many of the last judged results must be fails for a fail to count."""
     scheduled: Scheduled | None = None
     """Where it is due at certain times besides."""
+    new_since: datetime | None = None
+    """Since when it is known, where its first run waits; None where that is due at once."""
+    queue_limit: timedelta | None = None
+    """How long its visits may wait in all; None leaves it to the plan's limits."""
+
+
+def first_due(rule: Rule) -> datetime:
+    """Return when a pair without a history is due: at once, or as if judged when first seen."""
+    if rule.new_since is None:
+        return NEVER
+    until = rule.new_since + rule.max_age
+    if rule.scheduled is None:
+        return until
+    last = rule.scheduled.last
+    return min(until, last if last and last > rule.new_since else rule.scheduled.next)
 
 
 def is_due(rule: Rule, last: Last, now: datetime) -> bool:
@@ -107,11 +122,6 @@ def _backoff(rule: Rule, tries: int) -> timedelta:
     return min(rule.retry_after, rule.backoff * (1 << (tries - 1)))
 
 
-def confirmed(failures: Sequence[Outcome], confirm: tuple[int, int]) -> bool:
-    """Whether a fail counts: *confirm* is (fails, of), *failures* judged results, latest first."""
-    return _fails(failures, confirm) >= confirm[0]
-
-
 def unconfirmed(rule: Rule, last: Last) -> bool:
     """Whether it failed last, and that is no verdict yet."""
     if rule.confirm[0] == 1 or last.judged is not Outcome.FAIL:
@@ -121,12 +131,8 @@ def unconfirmed(rule: Rule, last: Last) -> bool:
 
 def doubt(rule: Rule, last: Last) -> str:
     """Say how far an unconfirmed fail is from being one."""
-    fails = _fails(last.failures, rule.confirm)
-    return f"{rule.name} failed {fails} of {rule.confirm[0]} times, to be confirmed"
-
-
-def _fails(failures: Sequence[Outcome], confirm: tuple[int, int]) -> int:
-    return failures[: confirm[1]].count(Outcome.FAIL)
+    seen = fails(last.failures, rule.confirm)
+    return f"{rule.name} failed {seen} of {rule.confirm[0]} times, to be confirmed"
 
 
 def scheduled_at(rule: Rule) -> datetime | None:

@@ -1,5 +1,7 @@
 """Which nodes may be visited now, and of each other one: why not. Pure."""
 
+from collections.abc import Collection
+from dataclasses import replace
 from enum import StrEnum
 
 from slurm_hooks.slurm_text import Node
@@ -38,6 +40,20 @@ _FLAGS = {
     "RESERVED": (Verdict.UNAVAILABLE, "it is reserved"),
     "FAIL": (Verdict.UNAVAILABLE, "it is marked as failing"),
 }
+
+
+_OURS_INSIDE = frozenset({"RESERVED", "MAINTENANCE", "PLANNED"})
+"""What Slurm shows of a node in our reservation, whose only job is our visit."""
+
+
+def inside(node: Node) -> Node:
+    """Return *node* as a visit finds it that runs in our reservation of this node."""
+    return replace(node, flags=node.flags - _OURS_INSIDE)
+
+
+def kept_out(node: Node, names: Collection[str]) -> Node:
+    """Return *node* as reserved where *names* has it: slurmctld shows that some seconds late."""
+    return replace(node, flags=node.flags | {"RESERVED"}) if node.name in names else node
 
 
 def why_not_free(node: Node) -> tuple[Verdict, str] | None:

@@ -15,7 +15,6 @@ from checks.selector import mismatch
 from checks.sweep import (
     Collected,
     Observation,
-    Sweeper,
     advance_open,
     collect,
     excluded_nodes,
@@ -23,12 +22,13 @@ from checks.sweep import (
     limits_now,
     make_rules,
     observe,
-    write_down,
 )
+from checks.sweeper import Sweeper
+from checks.written import write_down
 from slurm_hooks.batch import Mode
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
-from slurm_hooks.reconcile import OpenBatch, read_open_batches
+from slurm_hooks.opened import OpenBatch, read_open_batches
 from slurm_hooks.record import Outcome
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node
@@ -75,6 +75,9 @@ class Started:
 
     asked: Asked
     batch_ids: tuple[str, ...]
+    """Of the visits that Slurm took."""
+    refused: Mapping[str, str]
+    """By id why it did not take a batch, or not all of it; sweeps try again."""
     advanced: Advanced
     collected: Collected
 
@@ -128,16 +131,19 @@ def start(
     collected = collect(sweeper, seen.queue, now=clock())
     opened = read_open_batches(sweeper.state)
     asked = ask(sweeper, seen, opened, wanted, patient=patient, now=clock())
+    last = sweeper.history.last() if asked.plan.batches else {}
     batches = [
-        replace(write_down(chosen, planned, now=clock()), patient=patient)
+        replace(write_down(chosen, planned, last=last, now=clock()), patient=patient)
         for planned in asked.plan.batches
     ]
     for batch in batches:
         sweeper.state.write_batch(batch)
     advanced = advance_open(sweeper, seen, now=clock())
+    refused = advanced.refused
     return Started(
         asked=asked,
-        batch_ids=tuple(batch.id for batch in batches),
+        batch_ids=tuple(batch.id for batch in batches if batch.id not in refused),
+        refused={batch.id: refused[batch.id] for batch in batches if batch.id in refused},
         advanced=advanced,
         collected=collected,
     )
@@ -233,7 +239,7 @@ def _rules(
             nodes=frozenset(node for node in rule.nodes if rule.name in closures[wanted[node]]),
             depends_on_everywhere=(),
         )
-        for rule in make_rules(settings, catalogue, nodes, now=now)
+        for rule in make_rules(settings, catalogue, nodes, first_seen=None, now=now)
     ]
 
 

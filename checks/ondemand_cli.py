@@ -20,10 +20,11 @@ from checks.cancel import cancel as cancel_visits
 from checks.ondemand import LeftOut, Started, Wanted, start, to_retry
 from checks.progress import say_progress, wait_for
 from checks.service import in_turn, my_turn
-from checks.sweep import Sweeper
+from checks.sweep import refusals
+from checks.sweeper import Sweeper
 from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
-from slurm_hooks.errors import ClusterDoctorError, ConfigError, RecordError
+from slurm_hooks.errors import ClusterDoctorError, ConfigError, RecordError, SlurmError
 from slurm_hooks.files import read_regular
 from slurm_hooks.record import MAX_BYTES, Outcome, Record, loads
 from slurm_hooks.state import State
@@ -165,12 +166,14 @@ def _start(made: Sweeper, wanted: Wanted, *, patient: bool, wait: bool) -> None:
     """Submit *wanted*; with *wait* visit after visit until nothing more of it can run."""
     batch_ids: list[str] = []
     left_out: list[LeftOut] = []
+    refused: dict[str, str] = {}
     while True:
         with in_turn(made.settings, clock=_now, patience_s=_PATIENCE_S, tell=_say):
             _await_epilogs(made, wanted)
             done = start(made, wanted, patient=patient, clock=_now)
         batch_ids.extend(done.batch_ids)
         left_out.extend(done.asked.left_out)
+        refused.update(done.refused)
         _report(done)
         if not wait or not done.batch_ids:
             break
@@ -187,6 +190,8 @@ def _start(made: Sweeper, wanted: Wanted, *, patient: bool, wait: bool) -> None:
     left_out.extend(done.asked.postponed)
     good = _show_results(made.state, batch_ids) if wait and batch_ids else True
     _show_left_out(left_out)
+    if refused:
+        raise SlurmError("; ".join(refusals(refused)))
     if not batch_ids:
         raise ClusterDoctorError("nothing was submitted")
     if not good or left_out:

@@ -24,7 +24,8 @@ class Limits:
     visit_budget: timedelta
     """The checks of one visit take no longer than this."""
     queue_limit: timedelta
-    """No task waits longer than this; what could not start by then is not planned."""
+    """No task waits longer than this, unless its checks say; what could not start by then is not
+    planned."""
     under_way: Mapping[Shape, int] = field(default_factory=dict)
     """How many visits of each shape open batches may still run."""
 
@@ -55,6 +56,8 @@ class PlannedBatch:
     shape: Shape
     throttle: int
     time_limit: timedelta
+    queue_limit: timedelta
+    """The least of its checks'."""
     visits: tuple[NodePlan, ...]
 
 
@@ -75,6 +78,7 @@ class Candidate:
     urgency: tuple[datetime, datetime, str]
     shape: Shape
     time_limit: timedelta
+    queue_limit: timedelta
     plan: NodePlan
 
 
@@ -107,13 +111,20 @@ def _with_dependencies(first: Due, due: Mapping[str, Due]) -> list[Due]:
 
 
 def within_limits(candidates: Sequence[Candidate], limits: Limits) -> list[Candidate]:
-    """Return the most urgent of *candidates*: no more than can start within the queue limit."""
-    ordered = sorted(candidates, key=lambda one: one.urgency)
+    """Return the most urgent of *candidates*: no more than can start within the queue limit.
+
+    Those chosen have the least of their limits. One that would leave too little time for
+    those before it stays for a later sweep, where it is among the first.
+    """
     free = limits.max_visits - limits.in_flight
-    if free <= 0 or not ordered:
-        return []
-    longest = max(one.time_limit for one in ordered)
-    return ordered[: free * max(1, limits.queue_limit // longest)]
+    chosen: list[Candidate] = []
+    longest, least = timedelta(0), timedelta.max
+    for one in sorted(candidates, key=lambda one: one.urgency):
+        slower, sooner = max(longest, one.time_limit), min(least, one.queue_limit)
+        if len(chosen) < free * max(1, sooner // slower):
+            chosen.append(one)
+            longest, least = slower, sooner
+    return chosen
 
 
 def batches(chosen: Sequence[Candidate], limits: Limits) -> tuple[PlannedBatch, ...]:
@@ -142,6 +153,7 @@ def batches(chosen: Sequence[Candidate], limits: Limits) -> tuple[PlannedBatch, 
                 shape=shape,
                 throttle=throttle,
                 time_limit=max(one.time_limit for one in now),
+                queue_limit=min(one.queue_limit for one in now),
                 visits=tuple(one.plan for one in now),
             )
         )

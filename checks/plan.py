@@ -9,16 +9,13 @@ from checks.due import (
     NEVER,
     Key,
     Rule,
-    doubt,
-    fresh_until,
-    held_until,
+    first_due,
     is_due,
     passed,
-    scheduled_at,
     unconfirmed,
-    wants,
 )
 from checks.eligible import Verdict, why_not_free
+from checks.explain import ages, nothing_due, over_limit
 from checks.pack import (
     OVERHEAD,
     Candidate,
@@ -31,8 +28,6 @@ from checks.pack import (
     within_limits,
 )
 from slurm_hooks.batch import Shape
-from slurm_hooks.duration import format_duration
-from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
 
 
@@ -97,7 +92,7 @@ def make_plan(
     visited = {visit.node for batch in planned for visit in batch.visits}
     for candidate in candidates:
         if candidate.plan.node not in visited:
-            plans[candidate.plan.node] = _over_limit(candidate.plan, limits)
+            plans[candidate.plan.node] = over_limit(candidate.plan, limits)
     for name, detail in out_of_turn.items():
         if plans[name].verdict is not Verdict.DUE:
             plans[name] = NodePlan(node=name, verdict=Verdict.OVER_LIMIT, detail=detail)
@@ -123,7 +118,7 @@ def _judge_node(node: str, rules: Sequence[Rule], given: _Given) -> NodePlan | C
         return _candidate(node, due, given.limits, given.now)
     if blocked:
         return NodePlan(node=node, verdict=Verdict.WAITING, detail="; ".join(blocked))
-    return _nothing_due(node, rules, given.last, given.now)
+    return nothing_due(node, rules, given.last, given.now)
 
 
 def _due_here(node: str, rules: Sequence[Rule], given: _Given) -> tuple[list[Due], list[str]]:
@@ -133,7 +128,8 @@ def _due_here(node: str, rules: Sequence[Rule], given: _Given) -> tuple[list[Due
     for rule in rules:
         found = last.get((node, rule.name))
         if found is None:
-            due.append(Due(NEVER, NEVER, rule))
+            if now >= first_due(rule):
+                due.append(Due(NEVER, NEVER, rule))
         elif is_due(rule, found, now):
             proven_at = NEVER if unconfirmed(rule, found) else found.judged_at
             due.append(Due(proven_at or NEVER, found.attempt_at or NEVER, rule, found))
@@ -258,54 +254,13 @@ def _candidate(node: str, due: Sequence[Due], limits: Limits, now: datetime) -> 
     plan = NodePlan(
         node=node,
         verdict=Verdict.DUE,
-        detail=_ages(visit, now),
+        detail=ages(visit, now),
         checks=tuple(one.rule.name for one in visit),
     )
-    limit = sum((one.rule.time_limit for one in visit), OVERHEAD)
-    return Candidate((first.judged_at, first.attempt_at, node), first.rule.shape, limit, plan)
-
-
-def _ages(visit: Sequence[Due], now: datetime) -> str:
-    """Say how old each proof is, and which there never were."""
-    never = [one.rule.name for one in visit if one.last is None or one.last.judged is None]
-    old = [_age(one, now, one.last) for one in visit if one.last and one.last.judged]
-    if not old:
-        return "never judged"
-    return ", ".join(old) + (f"; never judged: {', '.join(never)}" if never else "")
-
-
-def _age(one: Due, now: datetime, last: Last) -> str:
-    if unconfirmed(one.rule, last):
-        return doubt(one.rule, last)
-    text = f"{one.rule.name} {format_duration(now - one.judged_at)} old"
-    at = scheduled_at(one.rule)
-    if now - one.judged_at > one.rule.max_age or at is None:
-        return text
-    return f"{text} and scheduled {format_duration(now - at)} ago"
-
-
-def _nothing_due(
-    node: str, rules: Sequence[Rule], last: Mapping[Key, Last], now: datetime
-) -> NodePlan:
-    """Explain a node without a due check by what is tried again first, else by what ages first."""
-    found = {rule.name: last[node, rule.name] for rule in rules}
-    held = [rule for rule in rules if wants(rule, found[rule.name], now)]
-    if not held:
-        until, name = min((fresh_until(rule, found[rule.name]), rule.name) for rule in rules)
-        return NodePlan(node=node, verdict=Verdict.FRESH, detail=name, until=until)
-    rule = min(held, key=lambda one: (held_until(one, found[one.name]), one.name))
-    seen = found[rule.name]
-    ended = f"{rule.name} ended {seen.attempt}"
-    if seen.attempt is Outcome.FAIL:
-        ended = doubt(rule, seen)
-    return NodePlan(
-        node=node,
-        verdict=Verdict.WAITING,
-        detail=f"{ended}; tried again",
-        until=held_until(rule, seen),
+    return Candidate(
+        urgency=(first.judged_at, first.attempt_at, node),
+        shape=first.rule.shape,
+        time_limit=sum((one.rule.time_limit for one in visit), OVERHEAD),
+        queue_limit=min(one.rule.queue_limit or limits.queue_limit for one in visit),
+        plan=plan,
     )
-
-
-def _over_limit(plan: NodePlan, limits: Limits) -> NodePlan:
-    text = f"at most {limits.max_visits} visits at once, {limits.in_flight} under way"
-    return NodePlan(node=plan.node, verdict=Verdict.OVER_LIMIT, detail=f"{text}; {plan.detail}")

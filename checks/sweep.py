@@ -3,45 +3,36 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import datetime
 from pathlib import Path
 
-from analytics.history import History
+from analytics.history import Last
 from analytics.hostlist import expand
-from analytics.ingest import Ingested
 from checks.catalogue import Catalogue
-from checks.due import Rule
-from checks.eligible import why_not_free
-from checks.pack import Limits, PlannedBatch
+from checks.due import Key, Rule
+from checks.eligible import inside, kept_out, why_not_free
+from checks.first_seen import note_first_seen, read_first_seen
+from checks.pack import Limits
+from checks.partitions import check_partition, check_single_partition
 from checks.plan import Plan, make_plan
+from checks.reacting import unreacted
 from checks.schedule import scheduled
 from checks.selector import matching
-from slurm_hooks.batch import Batch, Mode, Visit, new_batch_id, new_token
+from checks.sweeper import Sweeper
+from checks.written import write_down
+from slurm_hooks.batch import Mode
 from slurm_hooks.decode import encode
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
 from slurm_hooks.files import write_durably
-from slurm_hooks.reconcile import OpenBatch, close_finished, read_open_batches, reconcile, tidy
+from slurm_hooks.journal_file import JournalFile
+from slurm_hooks.opened import OpenBatch, read_open_batches
+from slurm_hooks.reconcile import close_finished, reconcile, tidy
 from slurm_hooks.settings import Settings
-from slurm_hooks.slurm import Slurm
-from slurm_hooks.slurm_text import Node, Partition, Task
+from slurm_hooks.slurm_text import Node, Task
 from slurm_hooks.state import State
 from slurm_hooks.submission import Advanced, advance
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Sweeper:
-    """What a sweep works with; each field is a wall or a value, so tests pass their own."""
-
-    settings: Settings
-    slurm: Slurm
-    state: State
-    catalogue: Catalogue
-    history: History
-    ingest: Callable[[datetime], Ingested]
-    """Moves the spool into the history."""
-    script: Callable[[str], str]
-    """The job script of a batch, by its id."""
+from slurm_hooks.verified import under_verification
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +57,8 @@ class Collected:
     closed: Sequence[str]
     warnings: Sequence[str]
     """One line for each thing that a person should look at."""
+    compared: frozenset[str]
+    """What of the spool was held against Slurm's word, as `Reconciled.compared`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,65 +86,6 @@ def observe(sweeper: Sweeper) -> Observation:
     return Observation(nodes=slurm.nodes(), queue=slurm.queue(settings.service_user))
 
 
-def check_partition(
-    settings: Settings, partitions: Sequence[Partition], config: Mapping[str, str]
-) -> None:
-    """Refuse a partition whose jobs users would have to wait for.
-
-    Raises:
-        ConfigError: it is missing, not of the lowest tier, or not preemptible; the
-            message holds the slurm.conf lines to add.
-    """
-    name = settings.partition
-    remedy = (
-        "; add to slurm.conf: PreemptType=preempt/partition_prio PreemptMode=REQUEUE and "
-        f"PartitionName={name} Nodes=ALL PriorityTier=1 PreemptMode=REQUEUE"
-    )
-    ours = next((one for one in partitions if one.name == name), None)
-    if ours is None:
-        raise ConfigError(f"{settings.path}: partition: Slurm has no partition {name!r}{remedy}")
-    if config.get("PreemptType") != "preempt/partition_prio":
-        raise ConfigError(f"slurm.conf: PreemptType is {config.get('PreemptType')!r}{remedy}")
-    if ours.preempt_mode.split(",")[0] in {"OFF", "GANG", "SUSPEND", "WITHIN"}:
-        raise ConfigError(f"partition {name}: PreemptMode is {ours.preempt_mode}{remedy}")
-    equals = [one.name for one in partitions if one.priority_tier <= ours.priority_tier]
-    if equals != [name]:
-        others = ", ".join(one for one in equals if one != name)
-        raise ConfigError(
-            f"partition {name}: jobs in {others} would wait for checks, because its PriorityTier "
-            f"is not higher{remedy}"
-        )
-
-
-def check_single_partition(settings: Settings, partitions: Sequence[Partition]) -> None:
-    """Refuse a partition for jobs of their own that could take nodes from users' jobs.
-
-    Raises:
-        ConfigError: it is missing, or of a higher tier than one of users' partitions.
-    """
-    name = settings.partition_single
-    remedy = (
-        f"; add to slurm.conf: PartitionName={name} Nodes=ALL Hidden=YES PriorityTier=2 "
-        "PreemptMode=REQUEUE, with a higher PriorityTier for users' partitions; "
-        "or give the checks mode: array"
-    )
-    single = next((one for one in partitions if one.name == name), None)
-    if single is None:
-        raise ConfigError(
-            f"{settings.path}: partition_single: Slurm has no partition {name!r}{remedy}"
-        )
-    lower = [
-        one.name
-        for one in partitions
-        if one.priority_tier < single.priority_tier and one.name != settings.partition
-    ]
-    if lower:
-        raise ConfigError(
-            f"partition {name}: checks could preempt jobs in {', '.join(lower)}, because its "
-            f"PriorityTier is higher{remedy}"
-        )
-
-
 def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collected:
     """Bring what ended since the last sweep into the history.
 
@@ -170,34 +104,63 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
         now=now,
         grace=settings.record_grace,
     )
-    ingested = sweeper.ingest(now)
+    ingested = sweeper.ingest(now, done.compared)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
-    warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
+    waiting = unreacted(state, sweeper.catalogue.active, before=now - 3 * settings.sweep_interval)
+    warnings = (*ingested.notes, *filter(None, (done.unanswered, waiting)))
     return Collected(
-        settled=done.settled, ingested=ingested.results, closed=closed, warnings=warnings
+        settled=done.settled,
+        ingested=ingested.results,
+        closed=closed,
+        warnings=warnings,
+        compared=done.compared,
     )
 
 
 def plan_now(
-    sweeper: Sweeper, seen: Observation, opened: Sequence[OpenBatch], *, now: datetime
+    sweeper: Sweeper,
+    seen: Observation,
+    opened: Sequence[OpenBatch],
+    *,
+    last: Mapping[Key, Last],
+    now: datetime,
 ) -> Plan:
-    """Return what a sweep would do now. Changes nothing.
+    """Return what a sweep would do now, by the *last* of each check on each node.
+
+    Changes nothing.
 
     Raises:
-        StoreError: the history does not answer; nothing is guessed then.
         ConfigError: a hostlist in the settings is wrong.
     """
     settings = sweeper.settings
+    verified = nodes_under_verification(sweeper.state)
     return make_plan(
-        rules=make_rules(settings, sweeper.catalogue, seen.nodes, now=now),
-        nodes=seen.nodes,
+        rules=make_rules(
+            settings,
+            sweeper.catalogue,
+            seen.nodes,
+            first_seen=read_first_seen(sweeper.state.first_seen),
+            now=now,
+        ),
+        nodes=[kept_out(node, verified) for node in seen.nodes],
         excluded=excluded_nodes(settings, seen.nodes),
-        last=sweeper.history.last(),
+        last=last,
         in_batch=in_batch(opened),
         limits=limits_now(settings, len(seen.nodes), opened),
         now=now,
     )
+
+
+def nodes_under_verification(state: State) -> set[str]:
+    """Return the nodes that only their verification may visit, as far as the journal can be read.
+
+    Where it cannot, Slurm keeps other visits out all the same.
+    """
+    try:
+        return under_verification(JournalFile(state.reactions).read())
+    except StateError:
+        return set()
 
 
 def in_batch(opened: Sequence[OpenBatch]) -> dict[str, str]:
@@ -217,9 +180,18 @@ def limits_now(settings: Settings, nodes: int, opened: Sequence[OpenBatch]) -> L
 
 
 def make_rules(
-    settings: Settings, catalogue: Catalogue, nodes: Sequence[Node], *, now: datetime
+    settings: Settings,
+    catalogue: Catalogue,
+    nodes: Sequence[Node],
+    *,
+    first_seen: Mapping[str, datetime] | None,
+    now: datetime,
 ) -> list[Rule]:
-    """Return what the plan needs of each check that is not suspended, in running order."""
+    """Return what the plan needs of each check that is not suspended, in running order.
+
+    *first_seen* says since when checks are known; with None no first run waits.
+    """
+    most = settings.batch_limit - settings.visit_budget
     single = [node for node in nodes if settings.partition_single in node.partitions]
     return [
         Rule(
@@ -235,6 +207,12 @@ def make_rules(
             depends_on_everywhere=one.depends_on_everywhere,
             nodes=matching(one, nodes if one.shape.mode is Mode.ARRAY else single),
             scheduled=scheduled(one.schedule, now=now) if one.schedule else None,
+            new_since=(
+                None
+                if one.run_after_creation or first_seen is None
+                else first_seen.get(one.name, now)
+            ),
+            queue_limit=min(one.timeouts.queue or settings.queue_limit, most),
         )
         for one in catalogue.active
     ]
@@ -271,18 +249,41 @@ def max_visits(settings: Settings, nodes: int) -> int:
 def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     """Do one whole pass; killed anywhere, the next one completes it.
 
+    Notices of reactions go out last, whatever became of the rest.
+
     Raises:
         ClusterDoctorError: something it needs did not answer. Batches already
             written down are still taken on where Slurm answers.
     """
+    try:
+        done = _sweep(sweeper, clock=clock)
+    except ClusterDoctorError:
+        sweeper.tell()
+        raise
+    told = sweeper.tell()
+    if told:
+        collected = replace(done.collected, warnings=(*done.collected.warnings, *told))
+        done = replace(done, collected=collected)
+        _write_heartbeat(sweeper, done, finished_at=clock())
+    return done
+
+
+def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     started_at = clock()
     sweeper.state.prepare()
     seen = observe(sweeper)
     try:
         collected = collect(sweeper, seen.queue, now=clock())
-        plan = plan_now(sweeper, seen, read_open_batches(sweeper.state), now=clock())
+        note_first_seen(
+            sweeper.state.first_seen,
+            [one.name for one in sweeper.catalogue.definitions],
+            now=clock(),
+        )
+        last = sweeper.history.last()
+        opened = read_open_batches(sweeper.state)
+        plan = plan_now(sweeper, seen, opened, last=last, now=clock())
         for planned in plan.batches:
-            sweeper.state.write_batch(write_down(sweeper, planned, now=clock()))
+            sweeper.state.write_batch(write_down(sweeper, planned, last=last, now=clock()))
     except ClusterDoctorError:
         advance_open(sweeper, seen, now=clock())
         raise
@@ -291,17 +292,22 @@ def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
     _write_heartbeat(sweeper, done, finished_at=clock())
     if advanced.submitted:
-        sweeper.ingest(clock())  # so that `runs` shows what is under way
+        sweeper.ingest(clock(), collected.compared)  # so that `runs` shows what is under way
     return done
 
 
 def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advanced:
     """Take every open batch on to where Slurm has it, as `submission.advance`."""
-    kept = {node.name: why_not_free(node) for node in seen.nodes}
+    opened = read_open_batches(sweeper.state)
+    verified = {visit.node for one in opened if one.batch.verifying for visit in one.batch.visits}
+    kept = {
+        node.name: why_not_free(inside(node) if node.name in verified else node)
+        for node in seen.nodes
+    }
     return advance(
         sweeper.slurm,
         sweeper.state,
-        read_open_batches(sweeper.state),
+        opened,
         seen.queue,
         user=sweeper.settings.service_user,
         script=sweeper.script,
@@ -311,41 +317,9 @@ def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advan
     )
 
 
-def write_down(sweeper: Sweeper, planned: PlannedBatch, *, now: datetime) -> Batch:
-    """Return *planned* as a batch with an id and a token of its own; writes nothing yet."""
-    settings = sweeper.settings
-    together = planned.shape.mode is Mode.ARRAY
-    checks = dict.fromkeys(check for visit in planned.visits for check in visit.checks)
-    settings = sweeper.settings
-    timeouts = [sweeper.catalogue.get(check).timeouts for check in checks]
-    queue_limit = smallest([one.queue for one in timeouts], default=settings.queue_limit)
-    pending_limit = smallest([one.pending for one in timeouts], default=settings.pending_limit)
-    return Batch(
-        id=new_batch_id(now),
-        token=new_token(),
-        cluster=settings.cluster,
-        created_at=now,
-        partition=settings.partition if together else settings.partition_single,
-        shape=planned.shape,
-        time_limit_s=planned.time_limit.total_seconds(),
-        start_by=now + queue_limit,
-        pending_limit_s=pending_limit.total_seconds(),
-        age_limit_s=settings.batch_limit.total_seconds(),
-        throttle=planned.throttle,
-        programs=sweeper.catalogue.programs(list(checks)),
-        visits=tuple(
-            Visit(task=task, node=visit.node, checks=visit.checks)
-            for task, visit in enumerate(planned.visits)
-        ),
-    )
-
-
-def smallest(limits: Sequence[timedelta | None], *, default: timedelta) -> timedelta:
-    """Return what holds for a whole batch: the least of its checks' limits.
-
-    A check without a limit of its own has the settings' *default*.
-    """
-    return min((default if one is None else one for one in limits), default=default)
+def refusals(refused: Mapping[str, str]) -> list[str]:
+    """Return a line for each batch that Slurm would not take, with its reason."""
+    return [f"batch {batch_id} was not taken: {why}" for batch_id, why in refused.items()]
 
 
 def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:
@@ -358,7 +332,12 @@ def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) ->
         "submitted": dict(done.advanced.submitted),
         "settled": done.collected.settled,
         "ingested": done.collected.ingested,
-        "warnings": list(done.collected.warnings),
+        "confirm": {
+            one.name: [one.confirm.fails, one.confirm.of]
+            for one in sweeper.catalogue.definitions
+            if one.confirm.fails > 1
+        },
+        "warnings": [*done.collected.warnings, *refusals(done.advanced.refused)],
     }
     _write_text(sweeper.state.heartbeat, json.dumps(encode(beat)) + "\n")
 

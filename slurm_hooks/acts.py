@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.journal import Book, Entry, Event, Item, What
@@ -10,6 +10,7 @@ from slurm_hooks.node_control import NodeControl
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import added, note, removed
 from slurm_hooks.slurm_text import Node, Reservation
+from slurm_hooks.verified import under_verification
 
 _OUT_OF_SERVICE = {"DOWN", "ERROR", "FAIL", "FAILING"}
 _DRAINED = {"DRAIN", "FAIL"}
@@ -46,19 +47,52 @@ def carry_out(
     return Carried(events=acts.events, problems=acts.problems)
 
 
+_SAVED_AFTER = timedelta(seconds=60)
+"""slurmctld saves its state every few seconds; what it had told before may be lost with it."""
+
+
 def drifted(
-    book: Book, nodes: Sequence[Node], reservations: Sequence[Reservation], *, now: datetime
+    book: Book,
+    nodes: Sequence[Node],
+    reservations: Sequence[Reservation],
+    *,
+    started_at: Callable[[], datetime | None],
+    now: datetime,
 ) -> list[Event]:
-    """Return what stands in *book* and no longer in Slurm: somebody else undid it. Pure."""
+    """Return what stands in *book* and no longer in Slurm, and what is sure to stay.
+
+    Somebody else undid it; or slurmctld, *started_at* since, was killed before it had saved it.
+    """
     by_name = {node.name: node for node in nodes}
     names = {one.name for one in reservations}
+    being_verified = under_verification(book)
     found = []
     for item in book.items.values():
-        if item.stands and not _reads_as_written(item, by_name.get(item.entry.node), names):
-            node = by_name.get(item.entry.node)
-            by, detail = _whose(node)
-            found.append(Event(entry=item.entry.id, what=What.LOST, at=now, by=by, detail=detail))
+        node = by_name.get(item.entry.node)
+        if not item.stands or item.entry.node in being_verified:
+            continue  # what stood before a verification is out of force until it is over
+        if not _reads_as_written(item, node, names):
+            found.append(_lost(item, node, started_at, now=now))
+        elif item.holds and not item.kept and _done_at(item) < now - _SAVED_AFTER:
+            found.append(Event(entry=item.entry.id, what=What.KEPT, at=now))
     return found
+
+
+def _lost(
+    item: Item, node: Node | None, started_at: Callable[[], datetime | None], *, now: datetime
+) -> Event:
+    may_be_forgotten = item.holds and not item.kept and node is not None and not is_drained(node)
+    started = started_at() if may_be_forgotten else None
+    if started is not None and started > _done_at(item).replace(microsecond=0):
+        detail = f"slurmctld started at {started:%Y-%m-%dT%H:%M:%SZ} without it"
+        return Event(entry=item.entry.id, what=What.FORGOTTEN, at=now, detail=detail)
+    by, detail = _whose(node)
+    return Event(entry=item.entry.id, what=What.LOST, at=now, by=by, detail=detail)
+
+
+def _done_at(item: Item) -> datetime:
+    done = item.carried_out
+    return done.at if done is not None else item.entry.at
 
 
 def is_drained(node: Node) -> bool:
@@ -75,6 +109,18 @@ def _reads_as_written(item: Item, node: Node | None, reservations: set[str]) -> 
     if entry.kind is Kind.DRAIN:
         return is_drained(node) and node.reason == entry.text
     return entry.text in reservations
+
+
+def _drained_by(item: Item, node: Node | None) -> bool:
+    """Whether *node* is drained just as *item* wrote it; a node that is DOWN besides, too."""
+    return node is not None and "DRAIN" in node.flags and node.reason == item.entry.text
+
+
+def _one_each(items: Sequence[Item]) -> tuple[list[Item], list[Item]]:
+    """Return the first item on each node, and the others: a node has but one reason."""
+    ordered = sorted(items, key=lambda item: (item.entry.judged_at, item.entry.id))
+    first = {item.entry.node: item for item in reversed(ordered)}
+    return [*first.values()], [item for item in ordered if first[item.entry.node] is not item]
 
 
 def _whose(node: Node | None) -> tuple[str, str]:
@@ -112,6 +158,8 @@ class _Acts:
     def drain(self, items: Sequence[Item]) -> None:
         """Drain nodes that are in service; where one is held already, say it in its comment."""
         fresh, held = self._sort(items)
+        fresh, others = _one_each(fresh)
+        held.extend((item, What.JOINED) for item in others)
         groups: dict[str, list[str]] = {}
         for item in fresh:
             groups.setdefault(item.entry.text, []).append(item.entry.node)
@@ -156,33 +204,48 @@ class _Acts:
             target, node = self._target(item), seen.nodes.get(item.entry.node)
             if not target.holds:
                 noted.append((item, target))
-            elif node is not None and is_drained(node) and node.reason != target.entry.text:
+            elif node is not None and "DRAIN" in node.flags and not _drained_by(target, node):
                 self._not_ours(item, target, node)
             else:
                 ours.append((item, target))
-        nodes = sorted({item.entry.node for item, _ in ours if item.entry.node in seen.nodes})
+        nodes = sorted(
+            item.entry.node
+            for item, target in ours
+            if _drained_by(target, seen.nodes.get(item.entry.node))
+        )
         if nodes:
             self._control.undrain(nodes)
         after = self._read([item for item, _ in ours])
         for item, target in ours:
             node = after.nodes.get(item.entry.node)
-            if node is not None and is_drained(node) and node.reason == target.entry.text:
-                self.problems.append(f"{node.name}: it is still drained, though Slurm was told")
+            if _drained_by(target, node):
+                problem = "it is still drained, though Slurm was told"
+                self.problems.append(f"{item.entry.node}: {problem}")
             else:
                 self._undone(item, target)
         self._unnote(noted)
 
     def unreserve(self, items: Sequence[Item]) -> None:
-        """Remove reservations that are ours."""
+        """Remove reservations that still are as we made them."""
+        there = {one.name: one for one in self._control.reservations()}
         noted: list[tuple[Item, Item]] = []
         for item in items:
             target = self._target(item)
+            found = there.get(target.entry.text)
             if not target.holds:
                 noted.append((item, target))
-                continue
-            self._control.unreserve(target.entry.text)
-            self._undone(item, target)
+            elif found is not None and not self._is_ours(found, target):
+                detail = f"reservation {found.name} is another one now"
+                self._happened(item, What.SUPERSEDED, detail=detail)
+                self._happened(target, What.LOST, detail=detail)
+            else:
+                if found is not None:
+                    self._control.unreserve(found.name)
+                self._undone(item, target)
         self._unnote(noted)
+
+    def _is_ours(self, reservation: Reservation, target: Item) -> bool:
+        return reservation.nodes == (target.entry.node,) and reservation.users == (self._user,)
 
     def _sort(self, items: Iterable[Item]) -> tuple[list[Item], list[tuple[Item, What]]]:
         """Return which nodes are in service, and which are held by whom; says what is done."""
@@ -197,17 +260,23 @@ class _Acts:
                 self._gone(item)
             elif _reads_as_written(item, node, reservations):
                 self._happened(item, What.DONE)
-            elif is_drained(node) or reservations:
-                held.append((item, self._holder(node, reservations)))
+            elif self._is_foreign(node, set() if entry.target else reservations):
+                # A node whose verification failed was drained before, whoever reserved it.
+                held.append((item, What.NOTED))
+            elif entry.kind is Kind.DRAIN and is_drained(node):
+                held.append((item, What.JOINED))
             else:
                 fresh.append(item)
         return fresh, held
 
-    def _holder(self, node: Node, reservations: set[str]) -> What:
-        """Return whether all that holds *node* is ours."""
-        texts = {item.entry.text for item in self._book.on_node(node.name) if item.holds}
-        drained_by_us = not is_drained(node) or node.reason in texts
-        return What.JOINED if drained_by_us and reservations <= texts else What.NOTED
+    def _is_foreign(self, node: Node, reservations: set[str]) -> bool:
+        """Whether anybody else holds *node*; what a crash kept from the journal is ours too."""
+        ours = {
+            item.entry.text
+            for item in self._book.on_node(node.name)
+            if item.entry.kind.takes and (item.holds or item.unfinished)
+        }
+        return (is_drained(node) and node.reason not in ours) or not reservations <= ours
 
     def _note(self, items: Sequence[tuple[Item, What]]) -> None:
         """Put texts into comments, behind what stands there."""

@@ -73,6 +73,18 @@ class Visit:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Verifying:
+    """What a batch is part of that decides whether its one node returns to service."""
+
+    entry: str
+    """The verification, by its id in the journal of reactions."""
+    reservation: str
+    """Where the visit runs, and no other job may."""
+    checks: tuple[str, ...]
+    """All that must pass on the node, in this batch or in another of the same verification."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """One job array. Immutable: what happens to it is written beside it."""
 
@@ -97,6 +109,7 @@ class Batch:
     """A task that Slurm could start and has not started for so long is given up."""
     age_limit_s: float = 4 * 3600.0
     """What is left of a batch older than this is cancelled."""
+    verifying: Verifying | None = None
 
     @property
     def comment(self) -> str:

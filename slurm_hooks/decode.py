@@ -71,6 +71,8 @@ def _decode(kind: object, value: object, where: str) -> object:
         return _decode_enum(kind, value, where)
     if kind is datetime:
         return _decode_time(value, where)
+    if kind is object:
+        return value
     return _decode_scalar(kind, value, where)
 
 

@@ -1,4 +1,4 @@
-"""EpilogSlurmctld, as SlurmUser on the controller: writes down how an array task of ours ended.
+"""EpilogSlurmctld, as SlurmUser on the controller: writes down how a task ended, and reacts.
 
 Slurm may run it twice for one task (measured: slurmctld stopped while the job was in its
 Epilog), and not at all for one that never started; what it writes is no more than a word.
@@ -10,9 +10,28 @@ import sys
 from datetime import UTC, datetime
 
 from slurm_hooks.batch import ControllerWord, batch_of_comment
-from slurm_hooks.hook import Call, number, run_hook
+from slurm_hooks.hook import Call, complain, number, run_hook
 from slurm_hooks.oneline import one_line
+from slurm_hooks.ownership import pinned
+from slurm_hooks.reactor import make_reactor, react
 from slurm_hooks.state import State
+
+
+def end_of_job(call: Call) -> None:
+    """Write down what ended, and react to all that is new.
+
+    Any end of a job of the service account's wakes the reactor, that of a sweep started by
+    scrontab too; so a wake-up that gets lost costs time and nothing else.
+
+    Raises:
+        ClusterDoctorError: as `write_word` and `reactor.react`.
+    """
+    try:
+        write_word(call)
+    finally:
+        done = react(make_reactor(call.settings, service_uid=call.uid))
+        for problem in done.problems:
+            complain(f"reactor: {problem}")
 
 
 def write_word(call: Call) -> None:
@@ -35,9 +54,9 @@ def write_word(call: Call) -> None:
         exit_status=_wait_status(environ.get("SLURM_JOB_EXIT_CODE", "")),
         ended_at=datetime.now(UTC),
     )
-    State(call.settings.state_dir).write_word(word)
-    # The reactor will be woken here: its work is to look at all that is new, so a wake-up
-    # that gets lost costs time and nothing else.
+    state = pinned(State(call.settings.state_dir), "controller", shared=True)
+    with state.real_names():
+        state.write_word(word)
 
 
 def _attempt(call: Call) -> int:
@@ -54,4 +73,4 @@ def _wait_status(text: str) -> int:
 
 
 if __name__ == "__main__":
-    sys.exit(run_hook("epilog_slurmctld", write_word, environ=os.environ))
+    sys.exit(run_hook("epilog_slurmctld", end_of_job, environ=os.environ))

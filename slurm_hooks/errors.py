@@ -3,6 +3,7 @@
 ClusterDoctorError
 ├── ConfigError        a file an operator wrote is wrong; nothing was done
 ├── SlurmError         Slurm refused, or gave no answer in time
+│   └── UnreachableError    there is no sense in asking it anything else now
 ├── StateError         the state directory could not be read or written
 ├── RecordError        a record is not one of ours, not whole, or too new
 ├── ScheduleError      scrontab, crontab or systemd refused
@@ -22,6 +23,10 @@ class ConfigError(ClusterDoctorError):
 
 class SlurmError(ClusterDoctorError):
     """Slurm refused a command, or did not answer before its deadline."""
+
+
+class UnreachableError(SlurmError):
+    """slurmctld or the command itself cannot be reached: the next question would fare no better."""
 
 
 class StateError(ClusterDoctorError):

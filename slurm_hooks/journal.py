@@ -43,6 +43,10 @@ class What(StrEnum):
     """The node is held by us already; our text is in its comment."""
     NOTED = "noted"
     """The node is held by somebody else; our text is in its comment."""
+    KEPT = "kept"
+    """It was seen to stand for longer than slurmctld takes to save it."""
+    FORGOTTEN = "forgotten"
+    """slurmctld was killed before it had saved it: it is to be done again."""
     UNDONE = "undone"
     """We undid it."""
     LOST = "lost"
@@ -53,6 +57,14 @@ class What(StrEnum):
     """It waited until its result said nothing of the node any more."""
     DISCARDED = "discarded"
     """A person decided against it."""
+    READY = "ready"
+    """A node to be verified is reserved and resumed: it may be visited."""
+    PASSED = "passed"
+    """Its visits found nothing: it returns to service."""
+    FAILED = "failed"
+    """They found something, or could not tell: it is drained again."""
+    ABORTED = "aborted"
+    """Somebody else decided about it meanwhile: it stays as it is."""
 
 
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
@@ -83,7 +95,9 @@ class Entry:
     text: str = ""
     """What is written into Slurm: the reason, the comment, or the reservation's name."""
     target: str = ""
-    """The entry that it undoes."""
+    """The entry that it undoes; of a drain, the verification that failed."""
+    held_by: str = ""
+    """Whose reason the node had when somebody wanted it verified."""
 
     @property
     def against(self) -> bool:
@@ -161,8 +175,19 @@ class Item:
 
     @property
     def carried_out(self) -> Event | None:
-        """How it was done."""
-        return next((event for event in self.events if event.what in _CARRIED_OUT), None)
+        """How it was done; what slurmctld forgot was not."""
+        done = None
+        for event in self.events:
+            if event.what is What.FORGOTTEN:
+                done = None
+            elif event.what in _CARRIED_OUT and done is None:
+                done = event
+        return done
+
+    @property
+    def kept(self) -> bool:
+        """Whether slurmctld cannot have forgotten it."""
+        return self._has(What.KEPT)
 
     @property
     def stands(self) -> bool:
@@ -174,6 +199,17 @@ class Item:
         """Whether it is what keeps the node from its users."""
         done = self.carried_out
         return self.stands and self.entry.kind.takes and done is not None and done.what is What.DONE
+
+    @property
+    def told_from(self) -> datetime | None:
+        """Since when somebody is to be told of it; None where nobody is, or not yet."""
+        entry = self.entry
+        mute = entry.kind is not Kind.NOTIFY or entry.verdict in (Verdict.WOULD, Verdict.NO)
+        if mute or self._has(*_OVER):
+            return None
+        if entry.verdict is Verdict.DO:
+            return entry.at
+        return next((event.at for event in self.events if event.what is What.ALLOWED), None)
 
     @property
     def _must_wait(self) -> bool:

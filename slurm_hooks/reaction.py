@@ -14,11 +14,13 @@ class Kind(StrEnum):
     RESERVE = "reserve"
     UNRESERVE = "unreserve"
     NOTIFY = "notify"
+    VERIFY = "verify"
+    """Nothing that a definition asks for: somebody wants the node tested, and back if it passes."""
 
     @property
     def takes(self) -> bool:
-        """Whether it takes the node from its users; only these have a cap."""
-        return self in (Kind.DRAIN, Kind.RESERVE)
+        """Whether it takes the node from its users, or keeps it; only these have a cap."""
+        return self in (Kind.DRAIN, Kind.RESERVE, Kind.VERIFY)
 
     @property
     def undoes(self) -> "Kind | None":

@@ -2,9 +2,10 @@
 
 import contextlib
 import os
+import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.acts import carry_out, drifted
 from slurm_hooks.errors import StateError
@@ -12,15 +13,32 @@ from slurm_hooks.files import read_regular
 from slurm_hooks.journal import Book, Line, fold
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.lease import turn
-from slurm_hooks.node_control import NodeControl
+from slurm_hooks.node_control import NodeCommands, NodeControl
+from slurm_hooks.oneline import one_line
+from slurm_hooks.ownership import check_reactor, pinned
 from slurm_hooks.policy import Case, decide
 from slurm_hooks.rails import rails
 from slurm_hooks.settings import ReactionMode, Settings
 from slurm_hooks.state import State
-from slurm_hooks.unseen import Seen, Told
+from slurm_hooks.unseen import MOST, Seen, Told
+from slurm_hooks.verified import verifications
+from slurm_hooks.verify import Ward, go_on
+from slurm_hooks.verify_wanted import (
+    in_shadow,
+    soon_reserved,
+    wanted_by_age,
+    wanted_by_command,
+    wanted_by_leftover,
+    wanted_by_marker,
+)
+
+_PASSES = 100
+"""So often it looks again at most: it ends, however fast new results come."""
 
 _STALE_AFTER = timedelta(minutes=2)
 """A pass takes a second; one on another host that has not ended by then is dead."""
+
+_LOOK_AGAIN_S = 0.1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -45,6 +63,8 @@ class Reacted:
     """What could not be done; the next pass tries again."""
     taken_by: str = ""
     """Who else reacts just now; that one looks again when it is done."""
+    more: bool = False
+    """Whether there was more to consider than one pass takes."""
 
 
 def react(reactor: Reactor) -> Reacted:
@@ -58,10 +78,15 @@ def react(reactor: Reactor) -> Reacted:
             is done then that is not written down.
         SlurmError: slurmctld does not answer.
     """
+    with reactor.state.real_names():
+        return _react(reactor)
+
+
+def _react(reactor: Reactor) -> Reacted:
     state = reactor.state
     sign = _leave_sign(state)
     done = Reacted()
-    while True:
+    for _ in range(_PASSES):
         with turn(state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER) as ours:
             if ours.taken_by:
                 return done if done.lines or done.problems else Reacted(taken_by=ours.taken_by)
@@ -69,43 +94,103 @@ def react(reactor: Reactor) -> Reacted:
         done = Reacted(
             lines=(*done.lines, *found.lines), problems=(*done.problems, *found.problems)
         )
-        if found.problems or (latest := _sign(state)) == sign:
-            return done
+        latest = _sign(state)
+        if found.problems or (latest == sign and not found.more):
+            break
         sign = latest
+    return done
 
 
 def _pass(reactor: Reactor) -> Reacted:
     unseen = reactor.seen.unseen()
     book = reactor.journal.read()
-    if reactor.settings.reactions.mode is ReactionMode.OFF:
-        return Reacted()
-    if not unseen and not _any_open(book):
-        return Reacted()
     written = _Written(reactor, book)
+    rules = reactor.settings.reactions
+    if rules.mode is ReactionMode.OFF:  # what is half done is brought to its end
+        return written.result(go_on(_ward(reactor, written)) if verifications(book) else ())
+    if not (unseen or _any_open(book) or rules.verify_marker):
+        return Reacted()
     first = carry_out(
         reactor.control, book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(first.events)
     if first.problems:
         return written.result(first.problems)
-    nodes, now = reactor.control.nodes(), reactor.clock()
-    written.add(drifted(written.book, nodes, reactor.control.reservations(), now=now))
-    cases = [_case(told) for told in reactor.seen.told(unseen)]
+    nodes, reservations = reactor.control.nodes(), reactor.control.reservations()
+    now, user = reactor.clock(), reactor.settings.service_user
+    started_at = reactor.control.started_at
+    written.add(drifted(written.book, nodes, reservations, started_at=started_at, now=now))
+    partitions = {node.name: node.partitions for node in nodes}
+    cases = [_case(told) for told in reactor.seen.told(unseen) if told.record.node in partitions]
     written.add(
         decide(
             cases,
             written.book,
-            {node.name: node.partitions for node in nodes},
-            rails(reactor.settings.reactions, nodes),
+            partitions,
+            rails(rules, nodes),
             now=now,
         )
     )
     reactor.seen.mark(unseen)
+    if unseen:
+        reactor.seen.tidy(now=now)
     then = carry_out(
         reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
     )
     written.add(then.events)
-    return written.result(then.problems)
+    written.add(wanted_by_leftover(book, nodes, reservations, user=user, now=now))
+    wanted = [
+        *wanted_by_marker(written.book, nodes, rules.verify_marker, now=now),
+        *wanted_by_age(written.book, nodes, rules.verify_after, now=now),
+    ]
+    written.add(in_shadow(wanted) if rules.mode is ReactionMode.SHADOW else wanted)
+    problems = [*then.problems, *go_on(_ward(reactor, written))]
+    more = sum(map(len, unseen.values())) >= MOST
+    return replace(written.result(problems), more=more)
+
+
+def ask_to_verify(
+    reactor: Reactor, names: Sequence[str], *, by: str, patience_s: float = 30.0
+) -> dict[str, str]:
+    """Write down that *names* are to be verified; returns those that cannot be, with the reason.
+
+    `react` does it then.
+
+    Raises:
+        StateError: somebody else reacts for longer than *patience_s*, or the journal cannot be
+            read or written.
+        SlurmError: slurmctld does not answer.
+    """
+    ends_at = time.monotonic() + patience_s
+    while True:
+        with turn(
+            reactor.state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER
+        ) as ours:
+            if not ours.taken_by:
+                return _ask(reactor, names, by=by)
+        if time.monotonic() > ends_at:
+            raise StateError(f"somebody else reacts just now ({ours.taken_by}); try again")
+        time.sleep(_LOOK_AGAIN_S)
+
+
+def _ask(reactor: Reactor, names: Sequence[str], *, by: str) -> dict[str, str]:
+    nodes, now = reactor.control.some_nodes(names), reactor.clock()
+    reserved = soon_reserved(reactor.control.reservations(), now=now)
+    entries, refused = wanted_by_command(reactor.journal.read(), nodes, reserved, by=by, now=now)
+    reactor.journal.append(entries, now=now)
+    unknown = set(names) - {node.name for node in nodes}
+    return refused | dict.fromkeys(sorted(unknown), "Slurm has no such node")
+
+
+def _ward(reactor: Reactor, written: "_Written") -> Ward:
+    return Ward(
+        control=reactor.control,
+        pages=written,
+        seen=reactor.seen,
+        user=reactor.settings.service_user,
+        marker=reactor.settings.reactions.verify_marker,
+        clock=reactor.clock,
+    )
 
 
 class _Written:
@@ -136,7 +221,9 @@ def _case(told: Told) -> Case:
     program = batch.program(record.check)
     visit = next(one for one in batch.visits if one.task == record.task)
     return Case(
-        record=record, reacting=program.reacting, earlier=visit.earlier.get(record.check, ())
+        record=replace(record, detail=one_line(record.detail)),
+        reacting=program.reacting,
+        earlier=visit.earlier.get(record.check, ()),
     )
 
 
@@ -146,11 +233,7 @@ def _leave_sign(state: State) -> bytes:
     try:
         state.reactor_sign.write_bytes(sign)
     except OSError as error:
-        raise StateError(
-            f"{state.reactor_sign}: cannot write it: {error.strerror}; {state.reactions} must "
-            "belong to SlurmUser: install -d -o slurm -g SERVICE_GROUP -m 2750 "
-            f"{state.reactions}"
-        ) from error
+        raise StateError(f"{state.reactor_sign}: cannot write it: {error.strerror}") from error
     return sign
 
 
@@ -158,3 +241,30 @@ def _sign(state: State) -> bytes:
     with contextlib.suppress(OSError):
         return read_regular(state.reactor_sign, limit=100)
     return b""
+
+
+def make_reactor(settings: Settings, *, service_uid: int) -> Reactor:
+    """Return a reactor with the real walls.
+
+    Raises:
+        ConfigError, StateError: as `check_reactor`; or there is no directory for the
+            journal, and none can be made.
+    """
+    check_reactor(settings, service_uid=service_uid)
+    state = State(settings.state_dir)
+    state.make_reactions()
+    state = pinned(state, "reactions")
+    with state.real_names():
+        state.prepare_reactions()
+    return Reactor(
+        settings=settings,
+        state=state,
+        control=NodeCommands(
+            bin_dir=settings.slurm_bin,
+            conf=settings.slurm_conf,
+            timeout_s=settings.slurm_timeout.total_seconds(),
+        ),
+        journal=JournalFile(state.reactions),
+        seen=Seen(state.considered, state, service_uid=service_uid),
+        clock=lambda: datetime.now(UTC),
+    )

@@ -1,49 +1,22 @@
 """Brings open batches' unjudged checks to an explained end, by what Slurm and the spool say."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
 
-from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission, Visit
+from slurm_hooks.batch import Batch, Visit
 from slurm_hooks.errors import RecordError, SlurmError
 from slurm_hooks.files import read_regular
-from slurm_hooks.record import MAX_BYTES, Evidence, Record, loads
+from slurm_hooks.opened import OpenBatch, read_open_batches
+from slurm_hooks.record import MAX_BYTES, loads
 from slurm_hooks.settle import VisitEvidence, settle
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.state import State
-from slurm_hooks.trust import why_refused
-
-_Pair = tuple[int, str]
-"""(task, check)"""
 
 _Incarnations = dict[tuple[str, int], list[Task]]
 """By (batch id, task)."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class OpenBatch:
-    """A batch that still misses a result, with all that its directory and the spool say."""
-
-    batch: Batch
-    submission: Submission | None
-    finished: frozenset[_Pair]
-    interrupted: Mapping[_Pair, tuple[Path, Record]]
-    words: Mapping[int, ControllerWord]
-    told: Mapping[int, Mapping[str, Sequence[Record]]]
-    """By task and check: the runner's records with an outcome that are in the spool, after the
-    one of the same name that is in the history already."""
-    cancelled: Mapping[int, Cancellation]
-
-    @property
-    def unfinished(self) -> list[Visit]:
-        """The visits that still miss a result."""
-        return [
-            visit
-            for visit in self.batch.visits
-            if any((visit.task, check) not in self.finished for check in visit.checks)
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,69 +27,8 @@ class Reconciled:
     """Checks that got a record of ours: from Slurm's word, or over a contradiction."""
     unanswered: str = ""
     """Why slurmdbd could not be asked; what only it knows stays open."""
-
-
-def read_open_batches(state: State) -> list[OpenBatch]:
-    """Return every open batch, oldest first.
-
-    Raises:
-        StateError: the state directory cannot be read.
-    """
-    batches = {batch_id: state.read_batch(batch_id) for batch_id in state.open_batches()}
-    spooled = _spooled(state, batches)
-    words: dict[str, dict[int, ControllerWord]] = {}
-    for _, word in state.words():
-        if isinstance(word, ControllerWord):
-            words.setdefault(word.batch, {})[word.task] = word
-    return [
-        OpenBatch(
-            batch=batch,
-            submission=state.read_submission(batch_id),
-            finished=frozenset(
-                state.finished(batch_id)
-                | {(found.task, found.check) for _, found in spooled[batch_id] if found.outcome}
-            ),
-            interrupted={
-                (found.task, found.check): (path, found)
-                for path, found in spooled[batch_id]
-                if found.outcome is None
-            },
-            words=words.get(batch_id, {}),
-            told=_told(state, spooled[batch_id]),
-            cancelled=state.read_cancellations(batch_id),
-        )
-        for batch_id, batch in batches.items()
-    ]
-
-
-def _told(
-    state: State, spooled: Iterable[tuple[Path, Record]]
-) -> dict[int, dict[str, tuple[Record, ...]]]:
-    found: dict[int, dict[str, tuple[Record, ...]]] = {}
-    for path, record in spooled:
-        if record.evidence is Evidence.RUNNER and record.outcome:
-            earlier = state.batches / record.batch / "results" / path.name
-            found.setdefault(record.task, {})[record.check] = (*_readable(earlier), record)
-    return found
-
-
-def _readable(path: Path) -> Iterable[Record]:
-    try:
-        yield loads(read_regular(path, limit=MAX_BYTES))
-    except (OSError, RecordError):
-        return
-
-
-def _spooled(state: State, batches: Mapping[str, Batch]) -> dict[str, list[tuple[Path, Record]]]:
-    found: dict[str, list[tuple[Path, Record]]] = {batch_id: [] for batch_id in batches}
-    for path in state.spooled():
-        batch = batches.get(path.name.split(".")[0])
-        if batch is None:
-            continue
-        for record in _readable(path):  # ingest sets others aside and says why
-            if why_refused(record, batch) is None:
-                found[batch.id].append((path, record))
-    return found
+    compared: frozenset[str] = frozenset()
+    """The names of the spool's files that were there before Slurm's word was looked at."""
 
 
 def reconcile(
@@ -138,6 +50,7 @@ def reconcile(
         StateError: the state directory cannot be read or written.
         SlurmError: slurmctld does not answer.
     """
+    compared = frozenset(path.name for path in state.spooled())
     opened = read_open_batches(state)
     tasks = _by_batch(queue, opened)
     forgotten = [one for one in opened if _needs_accounting(one, tasks)]
@@ -156,7 +69,9 @@ def reconcile(
             visit for visit in one.batch.visits if not waits or (one.batch.id, visit.task) in tasks
         ]
         settled += _settle_visits(state, one, visits, tasks, now=now, grace=grace)
-    return Reconciled(settled=settled, unanswered=unanswered)
+        if not one.compared and not waits:
+            state.mark_compared(one.batch.id, yes=True)
+    return Reconciled(settled=settled, unanswered=unanswered, compared=compared)
 
 
 def _by_batch(tasks: Iterable[Task], opened: Sequence[OpenBatch]) -> _Incarnations:
@@ -242,12 +157,12 @@ def _settle_visits(
 
 
 def close_finished(state: State) -> list[str]:
-    """Archive the batches whose every check is in the history; returns their ids."""
+    """Archive the batches whose every check is in the history and compared; returns their ids."""
     closed = []
     for one in read_open_batches(state):
         in_history = state.finished(one.batch.id)
         pairs = {(visit.task, check) for visit in one.batch.visits for check in visit.checks}
-        if pairs <= in_history:
+        if pairs <= in_history and one.compared:
             state.close_batch(one.batch.id)
             closed.append(one.batch.id)
     return closed

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
 from slurm_hooks.journal import Book
+from slurm_hooks.reaction import Kind
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +38,8 @@ class Room:
         self._partitions, self._rails = partitions, rails
         pending = {item.entry.node for item in book.unfinished if item.entry.kind.takes}
         self._held = {item.entry.node for item in book.holds} | pending
-        self._taken = book.taken(since=now - rails.window) | pending
+        verified = {item.entry.node for item in book.unfinished if item.entry.kind is Kind.VERIFY}
+        self._taken = book.taken(since=now - rails.window) | (pending - verified)
         self._held_in = Counter(self._names(self._held))
 
     def why_not(self, node: str) -> str:

@@ -12,6 +12,7 @@ from pathlib import Path
 from slurm_hooks.decode import DecodeError, decode
 from slurm_hooks.duration import format_duration, parse_duration
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.target import Target, check_target
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 VARIABLE = "CLUSTER_DOCTOR_SETTINGS"
@@ -44,6 +45,9 @@ class _Reactions:
     suspect_window: str = "1h"
     probation: int = 20
     max_result_age: str = "24h"
+    notify: Target | None = None
+    verify_marker: str = "cluster-doctor:verify"
+    verify_after: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,6 +70,12 @@ class ReactionSettings:
     """Until a check has so many judged results it may comment and no more."""
     max_result_age: timedelta
     """An older result is not acted upon."""
+    notify: Target | None
+    """Who is told that a check's reactions wait for a person, besides whom the check tells."""
+    verify_marker: str
+    """A drained node with this in its reason is verified; empty means none is."""
+    verify_after: timedelta
+    """Nodes that we drained are verified after so long; 0 means never."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,7 +315,32 @@ def _reactions(path: Path, raw: _Reactions) -> ReactionSettings:
         suspect_window=_window(path, key("suspect_window"), raw.suspect_window),
         probation=_at_least(path, key("probation"), raw.probation, 0),
         max_result_age=_window(path, key("max_result_age"), raw.max_result_age),
+        notify=_target(path, key("notify"), raw.notify),
+        verify_marker=_marker(path, key("verify_marker"), raw.verify_marker),
+        verify_after=(
+            _duration(path, key("verify_after"), raw.verify_after)
+            if raw.verify_after
+            else timedelta(0)
+        ),
     )
+
+
+def _target(path: Path, key: str, target: Target | None) -> Target | None:
+    if target is not None:
+        try:
+            check_target(target)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {key}: {error}") from error
+    return target
+
+
+def _marker(path: Path, key: str, text: str) -> str:
+    """Return *text*, which a reason must be able to hold as it is and no word to hold by chance."""
+    if text and not re.fullmatch(r"[!-~]{8,64}", text):
+        raise ConfigError(
+            f"{path}: {key}: {text!r} is not one word of 8 to 64 ASCII characters, nor empty"
+        )
+    return text
 
 
 def _environment(path: Path, variables: dict[str, str]) -> dict[str, str]:

@@ -1,6 +1,5 @@
 """The one wall to Slurm: its commands, with list argv, a deadline and a clean environment."""
 
-import subprocess
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -10,6 +9,7 @@ from pathlib import Path
 from typing import Protocol
 
 from slurm_hooks.batch import Batch, Visit
+from slurm_hooks.command_line import CommandLine
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.slurm_text import (
     ACCOUNTING_FIELDS,
@@ -32,7 +32,10 @@ _AT_ONCE = 4
 
 
 class Slurm(Protocol):
-    """What this project asks of Slurm. Every call may raise SlurmError."""
+    """What this project asks of Slurm. Every call may raise SlurmError.
+
+    It is an UnreachableError where another call would fare no better.
+    """
 
     def nodes(self) -> list[Node]:
         """Return every node."""
@@ -78,7 +81,7 @@ class SlurmCommands:
 
         ``--all``: without it an ordinary account is not told that a node is in a hidden partition.
         """
-        return parse_nodes(self._run("scontrol", "show", "nodes", "-o", "--all"))
+        return parse_nodes(self._run("scontrol", "show", "nodes", "--all"))
 
     def partitions(self) -> list[Partition]:
         """As `Slurm.partitions`."""
@@ -162,33 +165,11 @@ class SlurmCommands:
     def _run(
         self, program: str, *arguments: str, stdin: str = "", accept_failure: bool = False
     ) -> str:
-        argv = [str(self.bin_dir / program), *arguments]
-        shown = " ".join([program, *arguments])[:120]
-        try:
-            done = subprocess.run(
-                argv, input=stdin, capture_output=True, text=True, errors="replace",
-                timeout=self.timeout_s, env=self._environment(), check=False,
-            )  # fmt: skip
-        except OSError as error:
-            raise SlurmError(
-                f"cannot run {argv[0]}: {error.strerror}; "
-                "slurm_bin in the settings names its directory"
-            ) from error
-        except subprocess.TimeoutExpired as error:
-            raise SlurmError(
-                f"{shown}: no answer in {self.timeout_s:g} s; is slurmctld up? (scontrol ping)"
-            ) from error
-        said = " ".join(done.stderr.split())
-        if done.returncode and (not accept_failure or _unreachable(said)):
-            raise SlurmError(f"{shown}: exit {done.returncode}: {said or 'no message'}")
-        return done.stdout
-
-    def _environment(self) -> dict[str, str]:
-        """sbatch hands this to the job, so it holds nothing of whoever runs the sweep."""
-        environment = {"PATH": "/usr/bin:/bin", "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        if self.conf is not None:
-            environment["SLURM_CONF"] = str(self.conf)
-        return environment
+        line = CommandLine(bin_dir=self.bin_dir, conf=self.conf, timeout_s=self.timeout_s)
+        answer = line.ask(program, *arguments, stdin=stdin)
+        if answer.status and not accept_failure:
+            raise answer.error()
+        return answer.printed
 
 
 def submit_arguments(batch: Batch, visit: Visit | None = None) -> list[str]:
@@ -219,6 +200,8 @@ def submit_arguments(batch: Batch, visit: Visit | None = None) -> list[str]:
         arguments.append(f"--gres=gpu:{shape.gpus}")
     if shape.exclusive:
         arguments.append("--exclusive")
+    if batch.verifying:
+        arguments.append(f"--reservation={batch.verifying.reservation}")
     return arguments
 
 
@@ -226,7 +209,3 @@ def _tasks(batch: Batch, visit: Visit | None) -> list[str]:
     if visit is None:
         return [f"--array=0-{len(batch.visits) - 1}%{batch.throttle}"]
     return [f"--array={visit.task}", f"--nodelist={visit.node}"]
-
-
-def _unreachable(stderr: str) -> bool:
-    return "Unable to contact slurm controller" in stderr or "Socket timed out" in stderr

@@ -4,6 +4,8 @@ import re
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
+from slurm_hooks.hostlist import expand
+
 SEPARATOR = "\x1f"
 """ASCII unit separator: nothing that a user or an admin types into Slurm holds it."""
 
@@ -23,6 +25,14 @@ _ENDED = {
     "REVOKED",
     "TIMEOUT",
 }
+_NODE_STARTS = re.compile(r"^(?=NodeName=)", re.MULTILINE)
+_TYPED = re.compile(r"\n   (Reason|Comment|Extra)=")
+"""Where what people type begins: after all that Slurm itself tells, but for rare lines."""
+_FIELD_STARTS = re.compile(r"\n   [A-Z][A-Za-z]*=")
+_SYSTEM = re.compile(r"\n   OS=.*")
+"""The node's word for its kernel, with blanks in it."""
+_PAIR = re.compile(r"(?<!\S)([A-Za-z_]+)=(\S*)")
+_AUTHOR = re.compile(r"(.*) \[([^\[\]]*)@(\d{4}-[\dT:-]+)\]")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +54,23 @@ class Node:
     reason_at: datetime | None = None
     last_busy_at: datetime | None = None
     """When a job last ran on it; None where it never did, or Slurm does not tell."""
+    comment: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reservation:
+    """A reservation as slurmctld sees it (scontrol(1), SHOW RESERVATION)."""
+
+    name: str
+    nodes: tuple[str, ...]
+    """In Slurm's order; empty once they are gone from slurm.conf."""
+    users: tuple[str, ...] = ()
+    flags: frozenset[str] = frozenset()
+    """Such as MAINT, IGNORE_JOBS or SPEC_NODES."""
+    state: str = "ACTIVE"
+    """ACTIVE or INACTIVE."""
+    starts_at: datetime | None = None
+    ends_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,15 +119,24 @@ class Task:
 
 
 def parse_nodes(text: str) -> list[Node]:
-    """Return the nodes in ``scontrol show nodes -o``, one a line."""
-    return [_node(line) for line in text.splitlines() if line.startswith("NodeName=")]
+    """Return the nodes in ``scontrol show nodes``.
+
+    Not with ``-o``: there a reason, a comment and Extra, in this order, share a line with
+    nothing that ends them, and each may hold `` Comment=`` (22.05). Here each begins a line of
+    its own, and costs no more: 10,000 nodes are told in 0.2 s and 6 MB either way.
+
+    A line end inside a reason is kept, so that nobody's addition reads as the text without it.
+    One inside a comment is kept as long as the next line does not look like another field.
+    """
+    return [_node(shown) for shown in _NODE_STARTS.split(text) if shown.startswith("NodeName=")]
 
 
-def _node(line: str) -> Node:
-    head, _, reason = line.partition(" Reason=")
-    fields = _first_values(head)
+def _node(shown: str) -> Node:
+    first = _TYPED.search(shown)
+    fields = _first_values(_SYSTEM.sub("", shown[: first.start()] if first else shown))
+    typed = _typed(shown)
     base, *flags = fields.get("State", "UNKNOWN").split("+")
-    text, user, at = _reason(reason)
+    text, user, at = _reason(typed.get("Reason", ""))
     return Node(
         name=fields["NodeName"],
         state=base.rstrip(_STATE_MARKS),
@@ -113,14 +149,25 @@ def _node(line: str) -> Node:
         reason=text,
         reason_user=user,
         reason_at=at,
-        last_busy_at=_time(fields.get("LastBusyTime", "")),
+        last_busy_at=parse_time(fields.get("LastBusyTime", "")),
+        comment=typed.get("Comment", ""),
     )
 
 
-def _first_values(line: str) -> dict[str, str]:
-    """Return each key's first value: what an admin types (comment, extra, reason) comes last."""
+def _typed(shown: str) -> dict[str, str]:
+    """Return the texts that people typed, each by its key; the first of a key is Slurm's."""
     found: dict[str, str] = {}
-    for key, value in re.findall(r"(?:^| )([A-Za-z_]+)=(\S*)", line):
+    whole = shown.removesuffix("\n").removesuffix("\n")
+    for start in _TYPED.finditer(whole):
+        end = _FIELD_STARTS.search(whole, start.end())
+        found.setdefault(start[1], whole[start.end() : end.start() if end else None])
+    return found
+
+
+def _first_values(shown: str) -> dict[str, str]:
+    """Return each key's first value."""
+    found: dict[str, str] = {}
+    for key, value in _PAIR.findall(shown):
         found.setdefault(key, value)
     return found
 
@@ -129,12 +176,40 @@ def _marks(state: str) -> frozenset[str]:
     return frozenset({"NOT_RESPONDING"}) if "*" in state else frozenset()
 
 
-def _reason(text: str) -> tuple[str, str, datetime | None]:
-    """Split ``bad fan [root@2026-11-21T10:00:00]`` into its text, user and time."""
-    found = re.search(r"(?s)^(.*?) ?\[([^\[\]@]*)@(\d{4}-[\dT:-]+)\]\s*(?:Comment=.*)?$", text)
+def _reason(typed: str) -> tuple[str, str, datetime | None]:
+    """Split ``bad fan [root@2026-11-21T10:00:00]`` into its text, user and time.
+
+    Author and time end the first line, whatever it holds; further lines are indented by ten.
+    """
+    first, *more = typed.split("\n")
+    found = _AUTHOR.fullmatch(first)
     if not found:
-        return text.strip(), "", None
-    return found[1].strip(), found[2], _time(found[3])
+        return typed, "", None
+    lines = [found[1], *(line.removeprefix(" " * 10) for line in more)]
+    return "\n".join(lines), found[2], parse_time(found[3])
+
+
+def parse_reservations(text: str) -> list[Reservation]:
+    """Return the reservations in ``scontrol show reservations -o``, one a line."""
+    found = []
+    for line in text.split("\n"):
+        # A name may hold blanks and equal signs: it goes on to the last time of a start.
+        named = re.fullmatch(r"ReservationName=(.*) (StartTime=.*)", line)
+        if named:
+            found.append(_reservation(named[1], _first_values(named[2])))
+    return found
+
+
+def _reservation(name: str, fields: dict[str, str]) -> Reservation:
+    return Reservation(
+        name=name,
+        nodes=tuple(expand(_known(fields.get("Nodes", "")))),
+        users=_names(fields.get("Users", "")),
+        flags=frozenset(_names(fields.get("Flags", ""))),
+        state=fields.get("State", ""),
+        starts_at=parse_time(fields.get("StartTime", "")),
+        ends_at=parse_time(fields.get("EndTime", "")),
+    )
 
 
 def parse_partitions(text: str) -> list[Partition]:
@@ -174,9 +249,9 @@ def _queued(fields: list[str]) -> Task:
         reason=reason,
         node=node,
         required_node=required,
-        submitted_at=_time(submitted),
-        started_at=_time(started),
-        ended_at=_time(ended),
+        submitted_at=parse_time(submitted),
+        started_at=parse_time(started),
+        ended_at=parse_time(ended),
         comment=_known(comment),
     )
 
@@ -196,9 +271,9 @@ def _accounted(fields: list[str]) -> Task:
         state=(state.split() or [""])[0].rstrip("+"),
         reason=state,
         node="" if node == "None assigned" else node,
-        submitted_at=_time(submitted),
-        started_at=_time(started),
-        ended_at=_time(ended),
+        submitted_at=parse_time(submitted),
+        started_at=parse_time(started),
+        ended_at=parse_time(ended),
         comment=name,
         exit_code=exit_code,
     )
@@ -216,7 +291,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _time(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Return a time that Slurm printed under TZ=UTC, or None for N/A, Unknown and the like."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,19 +1,17 @@
 """Takes open batches from written down to released, whether new or found half done."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import datetime, timedelta
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from slurm_hooks.batch import Batch, Mode, Submission, Visit, batch_of_comment
-from slurm_hooks.duration import format_duration
-from slurm_hooks.reconcile import OpenBatch
+from slurm_hooks.errors import SlurmError, UnreachableError
+from slurm_hooks.opened import OpenBatch
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.slurm import Slurm
 from slurm_hooks.slurm_text import Task
 from slurm_hooks.state import State
-
-THROTTLED = "JobArrayTaskLimit"
-"""Slurm's reason where as many tasks of the array run as may."""
+from slurm_hooks.waiting import Waiting, waiting
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,6 +23,8 @@ class Advanced:
     released: Sequence[int]
     cancelled: Sequence[str]
     """Jobs and array tasks."""
+    refused: Mapping[str, str] = field(default_factory=dict)
+    """By batch id why Slurm would not take it, or not all of it, now; the next sweep asks again."""
 
 
 def advance(
@@ -49,7 +49,7 @@ def advance(
     over its age limit nothing is left running.
 
     *script* makes a batch's job script from its id. Two reads of the queue at
-    most, however many batches and nodes.
+    most, however many batches and nodes. A batch that Slurm refuses keeps no other up.
 
     Raises:
         SlurmError, StateError: a step could not be done; the next sweep goes on there.
@@ -58,28 +58,32 @@ def advance(
     expired = _expired(opened, queue, now)
     slurm.cancel([*strays, *expired], only_pending=False)
     submitted = {}
+    refused = {}
     jobs = {}
     fresh: list[int] = []
     for one in opened:
-        new = _submit(slurm, one, queue, script) if _worth_submitting(one, now) else []
+        new, why = _submit(slurm, one, queue, script) if _worth_submitting(one, now) else ([], "")
+        if why:
+            refused[one.batch.id] = why
         if new:
             submitted[one.batch.id] = new[0]
             fresh.extend(new)
         job_ids = [*_job_ids(one, queue), *new]
         jobs.update(dict.fromkeys(job_ids, one))
-        if job_ids and one.submission is None:
+        if job_ids and one.submission is None and not why:
             first, *others = job_ids
             submission = Submission(job_id=first, other_job_ids=tuple(others), submitted_at=now)
             state.write_submission(one.batch.id, submission)
     live = {job_id: one for job_id, one in jobs.items() if str(job_id) not in expired}
     released, unpinned = _pin_and_release(slurm, live, queue, fresh, user=user)
     unwanted = _cancel_unwanted(slurm, live, queue)
-    waiting = _waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
-    given_up = _give_up(slurm, state, waiting, now=now)
+    enough = waiting(live, queue, taken=taken, idle_since=idle_since, now=now)
+    given_up = _give_up(slurm, state, enough, now=now)
     return Advanced(
         submitted=submitted,
         released=released,
         cancelled=[*strays, *expired, *unpinned, *unwanted, *given_up],
+        refused=refused,
     )
 
 
@@ -101,14 +105,25 @@ def _job_ids(one: OpenBatch, queue: Sequence[Task]) -> list[int]:
 
 def _submit(
     slurm: Slurm, one: OpenBatch, queue: Sequence[Task], script: Callable[[str], str]
-) -> list[int]:
-    """Submit what of the batch the queue does not show; returns the new jobs."""
+) -> tuple[list[int], str]:
+    """Submit what of the batch the queue does not show.
+
+    Returns the new jobs, and why the rest was refused. A limit on jobs or a closed partition
+    is this batch's own; where slurmctld does not answer, no batch is worth another try.
+    """
     batch = one.batch
     there = {task.task for task in queue if task.comment == batch.comment}
-    if batch.shape.mode is Mode.ARRAY:
-        return [] if there else [slurm.submit(batch, script(batch.id))]
-    missing = [visit for visit in one.unfinished if visit.task not in there]
-    return [slurm.submit(batch, script(batch.id), visit) for visit in missing]
+    alone: list[Visit | None] = [visit for visit in one.unfinished if visit.task not in there]
+    together: list[Visit | None] = [] if there else [None]
+    new: list[int] = []
+    for visit in together if batch.shape.mode is Mode.ARRAY else alone:
+        try:
+            new.append(slurm.submit(batch, script(batch.id), visit))
+        except UnreachableError:
+            raise
+        except SlurmError as error:
+            return new, str(error)
+    return new, ""
 
 
 def _worth_submitting(one: OpenBatch, now: datetime) -> bool:
@@ -186,94 +201,17 @@ def _cancel_unwanted(
     return names
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Waiting:
-    """A task that has waited enough, and why."""
-
-    task: Task
-    batch: Batch
-    visit: Visit
-    why: str
-
-
-def _waiting(
-    jobs: Mapping[int, OpenBatch],
-    queue: Sequence[Task],
-    *,
-    taken: Mapping[str, str],
-    idle_since: Mapping[str, datetime],
-    now: datetime,
-) -> list[_Waiting]:
-    """Return the released tasks that are pending and will be given up, each with the reason."""
-    last_moved = _last_moved(queue)
-    found = []
-    for task in queue:
-        one = jobs.get(task.array_job_id)
-        if one is None or not task.pending or task.held_by_us or task.task in one.cancelled:
-            continue
-        for visit in one.batch.visits:
-            if visit.task == task.task:
-                since = [last_moved.get(task.array_job_id), idle_since.get(visit.node)]
-                why = why_give_up(
-                    task, one.batch, taken=taken.get(visit.node), movable_since=since, now=now
-                )
-                if why is not None:
-                    found.append(_Waiting(task=task, batch=one.batch, visit=visit, why=why))
-    return found
-
-
-def why_give_up(
-    task: Task,
-    batch: Batch,
-    *,
-    taken: str | None,
-    movable_since: Sequence[datetime | None],
-    now: datetime,
-) -> str | None:
-    """Return why pending *task* is waited for no longer, or None where it still is.
-
-    *taken* says why its node is not free; a patient batch waits for it. While it is free,
-    Slurm gets the batch's pending limit to start the task, counted from the latest of
-    *movable_since*: before then it could not. A task whose turn in the array has not come
-    (squeue(1), JobArrayTaskLimit) has only the queue limit, which Slurm enforces by the
-    deadline, and this as well.
-    """
-    if taken is not None and not batch.patient:
-        return f"the node was no longer free: {taken}"
-    if now >= batch.start_by:
-        limit = format_duration(batch.start_by - batch.created_at)
-        return f"its turn did not come within its queue time of {limit} ({task.reason})"
-    since = max((at for at in (task.submitted_at, *movable_since) if at is not None), default=now)
-    pending_limit = timedelta(seconds=batch.pending_limit_s)
-    if taken is not None or task.reason == THROTTLED or now - since < pending_limit:
-        return None
-    limit = format_duration(pending_limit)
-    return f"Slurm did not start it within {limit}, though its node was free ({task.reason})"
-
-
-def _last_moved(queue: Sequence[Task]) -> dict[int, datetime]:
-    """Return when a task of each array last started or ended, which is when others may start."""
-    found: dict[int, datetime] = {}
-    for task in queue:
-        for at in (task.started_at if task.node else None, task.ended_at if task.ended else None):
-            if at is not None and at > found.get(task.array_job_id, at - timedelta(1)):
-                found[task.array_job_id] = at
-    return found
-
-
-def _give_up(
-    slurm: Slurm, state: State, waiting: Sequence[_Waiting], *, now: datetime
-) -> list[str]:
+def _give_up(slurm: Slurm, state: State, enough: Sequence[Waiting], *, now: datetime) -> list[str]:
     """Cancel the tasks that have waited enough; their records say why.
 
     The records come first: a task that starts in this very moment is not
     cancelled, and its runner's records count for more.
     """
-    for one in waiting:
+    for one in enough:
         records = _not_started(one.batch, one.visit, job_id=one.task.job_id, why=one.why, now=now)
         for record in records:
             state.write_record(record)
-    names = [f"{one.task.array_job_id}_{one.task.task}" for one in waiting]
+    names = [f"{one.task.array_job_id}_{one.task.task}" for one in enough]
     slurm.cancel(names, only_pending=True)
     return names
 

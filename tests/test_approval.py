@@ -9,7 +9,7 @@ from slurm_hooks.approval import approve, discard
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.journal import CheckEvent, Event, Line, What, Word
 from slurm_hooks.record import Outcome
-from tests.reactions import MINUTE, NODES, NOW, WIDE, Cluster, case
+from tests.decisions import MINUTE, NODES, NOW, WIDE, Cluster, case
 
 Say = Callable[..., list[Line]]
 both = pytest.mark.parametrize("say", [approve, discard])

@@ -26,7 +26,7 @@ from slurm_hooks.journal import (
 )
 from slurm_hooks.reaction import Kind
 from slurm_hooks.record import Outcome
-from tests.reactions import DAY, HOUR, MINUTE, NOW
+from tests.decisions import DAY, HOUR, MINUTE, NOW
 
 IDS = [f"e{number}" for number in range(4)]
 CHECKS = ["gpu", "cpu"]

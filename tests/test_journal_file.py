@@ -13,8 +13,8 @@ from slurm_hooks import journal_file
 from slurm_hooks.errors import StateError
 from slurm_hooks.journal import Book, Event, Line, What, dump, fold
 from slurm_hooks.journal_file import KEPT, JournalFile
+from tests.decisions import DAY, HOUR, NOW
 from tests.disks import full, read_only, tmpfs
-from tests.reactions import DAY, HOUR, NOW
 from tests.test_journal import ENTRY
 
 DONE = Event(entry="e0", what=What.DONE, at=NOW)

@@ -1,23 +1,23 @@
 """How long a visit may wait, and a batch live; why it was given up stands in its results."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from checks.definition import Timeouts
-from checks.sweep import smallest
+from checks.catalogue import Catalogue
 from slurm_hooks.batch import dump_batch, load_batch
 from slurm_hooks.errors import ConfigError, SlurmError
 from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import parse_settings
 from slurm_hooks.slurm_text import Node, Task
-from slurm_hooks.submission import THROTTLED, why_give_up
+from slurm_hooks.waiting import THROTTLED, why_give_up
+from tests.evidence import BATCH
 from tests.fakes.slurm import FakeSlurm
-from tests.test_conflict import BATCH
-from tests.test_sweep import CHECKS, NODES, PROVEN, World
+from tests.test_sweep import CHECKS, NODES, PROVEN, World, definition
 
 MINUTE = timedelta(minutes=1)
 
@@ -164,12 +164,46 @@ def test_an_old_batch_does_not_wait_for_the_accounting(world: World) -> None:
     assert world.sweep().collected.settled == len(NODES) * len(CHECKS)
 
 
-def test_a_batch_has_the_least_of_its_checks_limits_and_the_settings_where_they_give_none() -> None:
-    own = [Timeouts.model_validate(one) for one in ({}, {"pending": "2m"}, {"queue": "1h"})]
-    assert smallest([one.pending for one in own], default=5 * MINUTE) == 2 * MINUTE
-    assert smallest([one.pending for one in own], default=MINUTE) == MINUTE
-    assert smallest([one.queue for one in own], default=90 * MINUTE) == 60 * MINUTE
-    assert smallest([one.queue for one in own[2:]], default=MINUTE) == 60 * MINUTE
+def with_timeouts(world: World, **own: Mapping[str, str]) -> None:
+    found = tuple(definition(name, timeouts=own.get(name, {})) for name in CHECKS)
+    world.sweeper = replace(world.sweeper, catalogue=Catalogue(definitions=found, sources={}))
+
+
+@pytest.mark.parametrize(
+    ("cpu", "storage", "queue", "pending"),
+    [
+        ({}, {}, 30, 5),
+        ({"queue": "10m", "pending": "2m"}, {}, 10, 2),
+        ({"queue": "10m", "pending": "2m"}, {"queue": "9m", "pending": "1m"}, 9, 1),
+        ({"queue": "2h", "pending": "1h"}, {}, 30, 5),
+        ({"queue": "2h", "pending": "1h"}, {"queue": "1h", "pending": "10m"}, 60, 10),
+        ({"queue": "9h"}, {"queue": "8h"}, 4 * 60 - 20, 5),
+    ],
+)
+def test_a_batch_has_the_least_of_its_checks_limits_and_always_time_for_its_visits(
+    world: World, cpu: dict[str, str], storage: dict[str, str], queue: int, pending: int
+) -> None:
+    """A check without one has the settings'; batch_limit less visit_budget is the most."""
+    with_timeouts(world, cpu=cpu, storage=storage)
+    world.sweep()
+    [batch] = [world.state.read_batch(one) for one in world.state.open_batches()]
+    assert batch.start_by - batch.created_at == queue * MINUTE
+    assert batch.pending_limit_s == pending * 60
+
+
+def test_a_check_with_less_time_to_wait_is_given_up_sooner_and_fewer_visits_are_planned(
+    world: World,
+) -> None:
+    """Two visits of 2.5 minutes at once: in 4 minutes two can start, not four."""
+    with_timeouts(world, cpu={"queue": "4m"})
+    assert sum(len(one.visits) for one in world.sweep().plan.batches) == 2
+    throttle(world)
+    world.slurm.pass_time(4 * MINUTE)
+    assert len(world.sweep().advanced.cancelled) == 2
+    world.sweep()
+    assert details(world, "n0") == {
+        ("not_started", "its turn did not come within its queue time of 4m (JobArrayTaskLimit)")
+    }
 
 
 def test_a_batch_that_an_earlier_version_wrote_has_the_default_limits() -> None:
@@ -219,6 +253,55 @@ def test_a_pass_that_slurm_contradicts_is_an_error_with_both_sides(world: World)
     assert told.item() == 1  # kept, and overruled
     last = world.sweeper.history.last()["n0", "cpu"]
     assert (last.judged, last.attempt) == (None, Outcome.ERROR)
+
+
+def test_a_contradiction_is_found_after_somebody_ran_ingest_too(world: World) -> None:
+    conflicted(world)
+    world.ingest(world.slurm.now)
+    assert dict(details(world, "n0")) == {"pass": "trust me"}
+    world.sweep()
+    found = dict(details(world, "n0"))
+    assert set(found) == {"error", "not_started"}
+    assert "trust me" in found["error"]
+    assert "it never started (DEADLINE)" in found["error"]
+    assert world.sweeper.history.last()["n0", "cpu"].judged is None
+    world.sweep()
+    assert not [*world.state.aside.iterdir()]
+
+
+def test_a_batch_whose_last_results_came_by_hand_is_archived_once_a_sweep_compared_them(
+    world: World,
+) -> None:
+    world.sweep()
+    world.run_visits()
+    world.ingest(world.slurm.now)
+    assert len(world.state.open_batches()) == 1
+    world.sweep()
+    assert world.state.open_batches() == []
+    assert world.rows() == PROVEN
+
+
+def test_what_a_runner_writes_while_a_sweep_looks_at_slurm_waits_for_the_next_one(
+    world: World,
+) -> None:
+    """Nobody has held it against Slurm's word yet."""
+    task = end_without_a_start(world)
+    record = forged(world, task)
+
+    class Slow(FakeSlurm):
+        def accounting(self, user: str, since: datetime) -> list[Task]:
+            world.state.write_record(record)
+            return super().accounting(user, since)
+
+    world.slurm.pass_time(6 * MINUTE)  # slurmctld has forgotten it, and sacct is asked
+    world.slurm.__class__ = Slow
+    world.sweep()
+    assert details(world, "n0") == {("not_started", "the node did not come free in time")}
+    world.slurm.__class__ = FakeSlurm
+    world.sweep()
+    found = dict(details(world, "n0"))
+    assert "trust me" in found["error"]
+    assert "it never started (DEADLINE)" in found["error"]
 
 
 def test_the_only_task_of_an_array_is_known_even_where_squeue_forgets_its_number(

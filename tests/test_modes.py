@@ -12,7 +12,7 @@ from checks.catalogue import Catalogue
 from checks.definition_file import DefinitionFile, parse_definition
 from checks.eligible import Verdict
 from checks.ondemand import start
-from checks.sweep import check_single_partition
+from checks.partitions import check_single_partition
 from slurm_hooks.batch import Mode
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.record import Outcome

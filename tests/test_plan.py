@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from analytics.history import Last
-from checks.due import Key, Rule, confirmed
+from analytics.standing import confirmed
+from checks.due import Key, Rule
 from checks.eligible import Verdict
 from checks.pack import Limits, NodePlan
 from checks.plan import Plan, make_plan
@@ -129,6 +130,46 @@ def test_a_check_never_seen_before_is_due_at_once_on_every_node() -> None:
     found = plan(rules, last)
     assert {one.verdict for one in found.nodes} == {Verdict.DUE}
     assert {one.checks for one in found.nodes} == {("new",)}
+
+
+def new(name: str = "disk", *, ago: float, at: Scheduled | None = None) -> Rule:
+    """A check that does not run after its creation."""
+    return replace(rule(name, scheduled=at), new_since=NOW - hours(ago))
+
+
+def test_a_new_check_that_waits_for_its_first_time_is_due_max_age_after_it_was_seen() -> None:
+    found = plan([new(ago=23)])
+    assert visited(found) == []
+    assert of(found, "n000") == NodePlan(
+        node="n000",
+        verdict=Verdict.WAITING,
+        detail="disk is new; run for the first time",
+        until=NOW + hours(1),
+    )
+    assert visited(plan([new(ago=24)])) == NAMES
+    assert visited(plan([rule()])) == NAMES
+
+
+def test_a_new_check_that_waits_is_due_at_its_first_scheduled_time() -> None:
+    before, after = at_three(ago=hours(5)), at_three(ago=hours(3))
+    waiting = of(plan([new(ago=4, at=before)]), "n000")
+    assert (waiting.verdict, waiting.until) == (Verdict.WAITING, before.next)
+    assert visited(plan([new(ago=4, at=after)])) == NAMES
+
+
+def test_a_new_check_that_waits_keeps_no_other_from_its_turn_nor_changes_a_known_pair() -> None:
+    assert {one.checks for one in plan([new(ago=1), rule("cpu")]).nodes} == {("cpu",)}
+    known = {("n000", "disk"): judged(25), ("n001", "disk"): judged(1)}
+    found = plan([new(ago=1)], known)
+    assert visited(found) == ["n000"]
+    assert of(found, "n001").verdict is Verdict.FRESH
+    held = plan([new(ago=1), rule("cpu")], {("n000", "cpu"): tried(0.5, Outcome.ERROR)})
+    assert of(held, "n000").detail == "cpu ended error; tried again"
+
+
+def test_what_depends_on_a_new_check_that_waits_waits_for_it() -> None:
+    found = plan([new(ago=1), rule("mpi", depends_on=("disk",))])
+    assert of(found, "n000").detail == "mpi waits for disk to pass here"
 
 
 def test_a_scheduled_time_makes_a_fresh_check_due_until_it_is_judged_again() -> None:
@@ -408,6 +449,22 @@ def test_the_rest_is_over_the_limit() -> None:
     assert visited(found) == ["n000", "n001"]
     assert of(found, "n002").verdict is Verdict.OVER_LIMIT
     assert plan([rule()], max_visits=2, in_flight=2).batches == ()
+
+
+def test_a_visit_that_may_wait_less_than_the_others_stays_until_it_is_first() -> None:
+    rules = [
+        rule(nodes=NAMES[:5]),
+        replace(rule("ib", nodes=NAMES[5:]), queue_limit=timedelta(minutes=1)),
+    ]
+    fresher = {("n005", "ib"): judged(30)}
+    found = plan(rules, fresher, max_visits=1)
+    assert visited(found) == NAMES[:5]
+    assert of(found, "n005").verdict is Verdict.OVER_LIMIT
+    assert found.batches[0].queue_limit == timedelta(minutes=30)
+    staler = {(node, "disk"): judged(30) for node in NAMES[:5]}
+    found = plan(rules, staler, max_visits=1)
+    assert visited(found) == ["n005"]
+    assert found.batches[0].queue_limit == timedelta(minutes=1)
 
 
 def test_large_plans_become_several_arrays() -> None:

@@ -10,7 +10,7 @@ from slurm_hooks.journal import Entry, Verdict, What, Word, dump, load
 from slurm_hooks.policy import Case
 from slurm_hooks.reaction import Kind, Reacting
 from slurm_hooks.record import Evidence, Outcome
-from tests.reactions import (
+from tests.decisions import (
     COMMENT,
     DAY,
     DRAIN,

@@ -13,7 +13,7 @@ from slurm_hooks.journal import Book, CheckEvent, Entry, Item, Line, Verdict, Wh
 from slurm_hooks.policy import Case, Rails, decide
 from slurm_hooks.reaction import Kind, Reacting
 from slurm_hooks.record import Evidence, Outcome
-from tests.reactions import (
+from tests.decisions import (
     COMMENT,
     DAY,
     DRAIN,

@@ -14,7 +14,7 @@ from slurm_hooks.rails import rails
 from slurm_hooks.room import Rails, Room
 from slurm_hooks.settings import ReactionMode, ReactionSettings, parse_settings
 from slurm_hooks.slurm_text import Node
-from tests.reactions import HOUR, NODES, NOW, PARTITIONS, WIDE, Cluster, case
+from tests.decisions import HOUR, NODES, NOW, PARTITIONS, WIDE, Cluster, case
 
 LEAST = 'cluster = "c"\nstate_dir = "/s"\nlog_dir = "/l"\n[reactions]\n'
 

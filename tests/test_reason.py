@@ -11,7 +11,7 @@ from slurm_hooks.journal import Entry, Verdict, dump, load
 from slurm_hooks.node_text import safe_text
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import MOST_COMMENT, MOST_LINE, added, line, note, removed, written
-from tests.reactions import MINUTE, NOW
+from tests.decisions import MINUTE, NOW
 from tests.test_journal import ENTRY, TIMES
 
 PIECES = [

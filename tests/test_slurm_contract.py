@@ -2,16 +2,18 @@
 
 import time
 from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from slurm_hooks.batch import Batch, Program, Shape, Visit, new_batch_id
-from slurm_hooks.errors import SlurmError
+from slurm_hooks.batch import Batch, Program, Shape, Verifying, Visit, new_batch_id
+from slurm_hooks.errors import SlurmError, UnreachableError
+from slurm_hooks.node_control import NodeCommands
 from slurm_hooks.slurm import Slurm, SlurmCommands
-from slurm_hooks.slurm_text import Node, Task
+from slurm_hooks.slurm_text import Node, Reservation, Task
 from tests.fakes.slurm import FakeSlurm
 from tests.lab import Lab
 
@@ -25,6 +27,10 @@ class Cluster:
     slurm: Slurm
     schedule: Callable[[], object]
     nodes: list[str]
+    close: Callable[[bool], object]
+    """Let the background partition take no jobs, or take them again."""
+    reserved: Callable[[str, str], AbstractContextManager[None]]
+    """Reserve a node for USER under a name, while a block runs."""
 
     def batch(self, visits: int = 3, throttle: int = 2) -> Batch:
         now = datetime.now(UTC)
@@ -63,11 +69,35 @@ def cluster(request: pytest.FixtureRequest) -> Iterator[Cluster]:
     if request.param == "fake":
         nodes = [Node(name=f"n{n}", state="IDLE", partitions=("main",)) for n in range(4)]
         fake = FakeSlurm(nodes)
-        yield Cluster(fake, lambda: list(fake.start()), [node.name for node in nodes])
+
+        def close_fake(closed: bool) -> None:
+            fake.closed = {"background"} if closed else set()
+
+        @contextmanager
+        def reserved_fake(name: str, node: str) -> Iterator[None]:
+            fake.reservation_list.append(Reservation(name=name, nodes=(node,), users=(USER,)))
+            yield
+            fake.reservation_list.clear()
+
+        names = [node.name for node in nodes]
+        yield Cluster(fake, lambda: list(fake.start()), names, close_fake, reserved_fake)
     else:
         lab: Lab = request.getfixturevalue("lab")
         real = SlurmCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
-        yield Cluster(real, lambda: time.sleep(0.1), lab.nodes)
+
+        def close_real(closed: bool) -> None:
+            state = "INACTIVE" if closed else "UP"
+            lab.run(["scontrol", "update", "PartitionName=background", f"State={state}"])
+
+        @contextmanager
+        def reserved_real(name: str, node: str) -> Iterator[None]:
+            wall = NodeCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
+            wall.reserve(name, [node], [USER])
+            yield
+            wall.unreserve(name)
+
+        yield Cluster(real, lambda: time.sleep(0.1), lab.nodes, close_real, reserved_real)
+        close_real(False)
 
 
 def states(tasks: dict[int | None, Task]) -> list[str]:
@@ -190,6 +220,19 @@ def test_unknown_and_ended_jobs_are_no_error_to_cancel_or_release(cluster: Clust
     assert cluster.tasks(999999) == {}
 
 
+def test_a_closed_partition_refuses_a_batch_and_is_no_reason_to_stop_asking(
+    cluster: Cluster,
+) -> None:
+    cluster.close(True)
+    with pytest.raises(
+        SlurmError, match=r"partition not available \(inactive or drain\)"
+    ) as caught:
+        cluster.submit(cluster.batch())
+    assert not isinstance(caught.value, UnreachableError)
+    cluster.close(False)
+    assert cluster.tasks(cluster.submit(cluster.batch()))
+
+
 def test_nodes_partitions_and_settings_are_told(cluster: Cluster) -> None:
     assert set(cluster.nodes) <= {node.name for node in cluster.slurm.nodes()}
     tiers = {one.name: one.priority_tier for one in cluster.slurm.partitions()}
@@ -198,7 +241,7 @@ def test_nodes_partitions_and_settings_are_told(cluster: Cluster) -> None:
 
 
 def test_a_missing_command_is_named_with_its_remedy(tmp_path: Path) -> None:
-    with pytest.raises(SlurmError, match="slurm_bin in the settings"):
+    with pytest.raises(UnreachableError, match="slurm_bin in the settings"):
         SlurmCommands(bin_dir=tmp_path).nodes()
 
 
@@ -206,5 +249,25 @@ def test_a_command_that_hangs_is_given_up(tmp_path: Path) -> None:
     hanging = tmp_path / "squeue"
     hanging.write_text("#!/bin/sh\nexec sleep 60\n")
     hanging.chmod(0o755)
-    with pytest.raises(SlurmError, match=r"no answer in 0\.2 s; is slurmctld up"):
+    with pytest.raises(UnreachableError, match=r"no answer in 0\.2 s; is slurmctld up"):
         SlurmCommands(bin_dir=tmp_path, timeout_s=0.2).queue("root")
+
+
+def test_a_visit_in_a_reservation_starts_there_and_no_other_does(cluster: Cluster) -> None:
+    batch = cluster.batch(visits=1)
+    node = batch.visits[0].node
+    inside = replace(
+        batch, verifying=Verifying(entry="e", reservation=f"verify-{node}", checks=("cpu",))
+    )
+    with pytest.raises(SlurmError, match="Requested reservation is invalid"):
+        cluster.submit(inside)
+    with cluster.reserved(f"verify-{node}", node):
+        outside = replace(batch, id=new_batch_id(datetime.now(UTC)))
+        jobs = [cluster.submit(outside), cluster.submit(inside)]
+        for job_id in jobs:
+            cluster.slurm.pin(job_id, {0: node})
+            cluster.slurm.release([job_id])
+        cluster.wait(jobs[1], lambda tasks: states(tasks) == ["RUNNING"])
+        assert states(cluster.tasks(jobs[0])) == ["PENDING"]
+        cluster.slurm.cancel([str(job_id) for job_id in jobs], only_pending=False)
+        cluster.wait(jobs[1], lambda tasks: all(task.ended for task in tasks.values()))

@@ -13,24 +13,33 @@ from slurm_hooks.slurm_text import (
     parse_queue,
 )
 
-NODE = (
-    "NodeName=n001 Arch=x86_64 CoresPerSocket=1 CPUAlloc=0 CPUEfctv=2 CPUTot=2 CPULoad=0.68 "
-    "AvailableFeatures=h100,ib ActiveFeatures=h100,ib Gres=gpu:h100:8(S:0-1) NodeAddr=127.0.0.1 "
-    "NodeHostName=vm Port=26011 Version=22.05.8 OS=Linux 6.18.0 #1 SMP State=DOWN "
-    "RealMemory=1000 AllocMem=0 FreeMem=900 Sockets=2 Boards=1 State=IDLE+DRAIN ThreadsPerCore=1 "
-    "TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A Partitions=main,background "
-    "BootTime=2026-11-21T10:00:00 LastBusyTime=2026-11-21T10:00:00 Comment=x State=IDLE "
-    "Reason=bad fan [slot 3] State=IDLE [root@2026-11-21T12:30:00]"
-)
+NODE = """\
+NodeName=n001 Arch=x86_64 CoresPerSocket=1 
+   CPUAlloc=0 CPUEfctv=2 CPUTot=2 CPULoad=0.68
+   AvailableFeatures=h100,ib
+   ActiveFeatures=h100,ib
+   Gres=gpu:h100:8(S:0-1)
+   NodeAddr=127.0.0.1 NodeHostName=vm Port=26011 Version=22.05.8
+   OS=Linux 6.18.0 #1 SMP State=DOWN 
+   RealMemory=1000 AllocMem=0 FreeMem=900 Sockets=2 Boards=1
+   State=IDLE+DRAIN ThreadsPerCore=1 TmpDisk=0 Weight=1 Owner=N/A MCS_label=N/A
+   Partitions=main,background 
+   BootTime=2026-11-21T10:00:00 SlurmdStartTime=2026-11-21T10:00:00
+   LastBusyTime=2026-11-21T11:00:00
+   Reason=bad fan [slot 3] State=IDLE [root@2026-11-21T12:30:00]
+   Comment=x State=IDLE
+"""  # noqa: W291 as Slurm prints it
 
 
 def test_a_node_is_read_whole() -> None:
-    node = parse_nodes(NODE.replace(" SMP State=DOWN", " SMP"))[0]
+    node = parse_nodes(NODE)[0]
     assert (node.name, node.state, set(node.flags)) == ("n001", "IDLE", {"DRAIN"})
     assert (node.cpus, node.real_memory_mb) == (2, 1000)
     assert node.features == ("h100", "ib")
     assert node.gres == "gpu:h100:8(S:0-1)"
     assert node.partitions == ("main", "background")
+    assert node.last_busy_at == datetime(2026, 11, 21, 11, 0, tzinfo=UTC)
+    assert node.comment == "x State=IDLE"
 
 
 def test_a_reason_keeps_its_brackets_and_gives_up_its_author() -> None:
@@ -41,9 +50,8 @@ def test_a_reason_keeps_its_brackets_and_gives_up_its_author() -> None:
 
 
 def test_what_an_admin_types_never_becomes_the_state() -> None:
-    """Comment and reason follow the state on the line, so its first value is Slurm's."""
-    drained = NODE.replace(" SMP State=DOWN", " SMP").replace("State=IDLE+DRAIN", "State=DOWN*")
-    node = parse_nodes(drained)[0]
+    """Comment and reason follow the state, so its first value is Slurm's."""
+    node = parse_nodes(NODE.replace("State=IDLE+DRAIN", "State=DOWN*"))[0]
     assert node.state == "DOWN"
     assert "NOT_RESPONDING" in node.flags
 

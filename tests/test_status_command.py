@@ -36,9 +36,9 @@ def site(tmp_path: Path) -> Site:
     return made
 
 
-def _beat(site: Site, ago: timedelta) -> None:
+def _beat(site: Site, ago: timedelta, **more: object) -> None:
     ended = (datetime.now(UTC) - ago).isoformat()
-    site.state.heartbeat.write_text(json.dumps({"finished_at": ended, "visits": 3}))
+    site.state.heartbeat.write_text(json.dumps({"finished_at": ended, "visits": 3, **more}))
 
 
 def _lines(site: Site, *arguments: str) -> Sequence[str]:
@@ -56,6 +56,47 @@ def test_the_table_is_in_natural_order_and_nothing_in_it_drives_the_terminal(sit
         "n10   storage  pass     2030-01-02T12:00:00  a pass",
         "4 checks: 2 pass, 1 fail, 1 not judged yet; last sweep 1m30s ago",
     ]
+
+
+def test_a_fail_that_is_not_confirmed_yet_says_so_and_one_that_is_does_not(site: Site) -> None:
+    rows = [
+        row("a", node="n1", outcome=Outcome.FAIL),
+        row("b", node="n2"),
+        row("c", node="n2", outcome=Outcome.FAIL, minute=1),
+        row("d", node="n2", outcome=Outcome.PREEMPTED, minute=2),
+        row("e", node="n3", outcome=Outcome.FAIL),
+        row("f", node="n3", outcome=Outcome.FAIL, minute=1),
+        row("g", node="n4"),
+        row("h", node="n1", check="memory", outcome=Outcome.FAIL),
+    ]
+    Snapshot(site.state.snapshot).replace(expected(rows).items(), now=datetime.now(UTC))
+    _beat(site, timedelta(seconds=90), confirm={"storage": [2, 3]})
+    both = "1 of 2 fails, to be confirmed; c fail; then preempted 0s ago"
+    assert _lines(site) == [
+        "NODE  CHECK    OUTCOME  JUDGED               REMARK",
+        "n1    memory   fail     2030-01-02T12:00:00  h fail",
+        "n1    storage  fail     2030-01-02T12:00:00  1 of 2 fails, to be confirmed; a fail",
+        f"n2    storage  fail     2030-01-02T12:01:00  {both}",
+        "n3    storage  fail     2030-01-02T12:01:00  f fail",
+        "n4    storage  pass     2030-01-02T12:00:00  g pass",
+        "5 checks: 1 pass, 4 fail (2 to be confirmed); last sweep 1m30s ago",
+    ]
+    shown = _lines(site, "-nP", "-o", "node,check,confirmed")
+    assert shown == [
+        "n1|memory|yes", "n1|storage|no", "n2|storage|no", "n3|storage|yes", "n4|storage|",
+    ]  # fmt: skip
+    found = json.loads("\n".join(_lines(site, "--json", "-c", "storage")))
+    assert [one["confirmed"] for one in found] == [False, False, True, None]
+
+
+@pytest.mark.parametrize(
+    "confirm", [None, [], "x", {"storage": 2}, {"storage": ["2", 3]}, {"storage": [2]}]
+)
+def test_a_heartbeat_that_tells_nothing_of_confirmations_leaves_every_fail_as_it_is(
+    site: Site, confirm: object
+) -> None:
+    _beat(site, timedelta(seconds=90), confirm=confirm)
+    assert _lines(site, "-nP", "-s", "fail", "-o", "confirmed") == ["yes"]
 
 
 @pytest.mark.parametrize(

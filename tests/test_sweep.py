@@ -1,7 +1,9 @@
 """A sweep: what it asks, what it does, and what is left when it dies anywhere."""
 
 import json
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -10,13 +12,18 @@ from typing import cast
 
 import pytest
 
+from analytics.heartbeat import confirmations, read_beat
 from analytics.history import KeptHistory, Last
 from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
-from checks.sweep import Sweep, Sweeper, check_partition, observe, plan_now, sweep
+from checks.partitions import check_partition
+from checks.progress import Progress, wait_for
+from checks.reaction import Note, Reactions
+from checks.sweep import Sweep, observe, plan_now, sweep
+from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch, ControllerWord
 from slurm_hooks.errors import ConfigError, SlurmError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record
@@ -60,8 +67,8 @@ class World:
             script=lambda batch_id: f"#!/bin/bash\n# {batch_id}\n",
         )
 
-    def ingest(self, now: datetime) -> Ingested:
-        return ingest(self.state, self.store, cluster="lab", now=now)
+    def ingest(self, now: datetime, compared: Collection[str] | None = None) -> Ingested:
+        return ingest(self.state, self.store, cluster="lab", now=now, compared=compared)
 
     def sweep(self) -> Sweep:
         return sweep(self.sweeper, clock=lambda: self.slurm.now)
@@ -156,7 +163,10 @@ def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
         catalogue = world.sweeper.catalogue.without(world.state.suspended())
         made = replace(world.sweeper, catalogue=catalogue)
         seen = observe(made)
-        return {one.checks for one in plan_now(made, seen, [], now=world.slurm.now).nodes}
+        return {
+            one.checks
+            for one in plan_now(made, seen, [], last=made.history.last(), now=world.slurm.now).nodes
+        }
 
     assert planned() == {("storage",)}
     assert world.state.resume("cpu")
@@ -284,6 +294,9 @@ def test_without_a_history_nothing_is_planned_but_open_batches_go_on(world: Worl
         def last(self) -> dict[tuple[str, str], Last]:
             raise StoreError("no snapshot, no store")
 
+        def judged(self, checks: Sequence[str]) -> dict[str, int]:
+            raise StoreError(f"no store to count {checks}")
+
     with pytest.raises(StoreError, match="no snapshot"):
         sweep(replace(world.sweeper, history=NoHistory()), clock=lambda: slurm.now)
     world.run_visits()
@@ -305,6 +318,14 @@ def test_a_sweep_leaves_the_free_nodes_and_a_heartbeat(world: World) -> None:
     beat = json.loads(world.state.heartbeat.read_text())
     assert datetime.fromisoformat(beat["finished_at"]) == world.slurm.now
     assert beat["planned"] == 4
+    assert beat["confirm"] == {}
+
+
+def test_the_heartbeat_tells_status_which_fails_are_to_be_confirmed(world: World) -> None:
+    found = (definition("cpu", confirm={"fails": 2, "of": 3}), definition("storage"))
+    world.sweeper = replace(world.sweeper, catalogue=Catalogue(definitions=found, sources={}))
+    world.sweep()
+    assert confirmations(read_beat(world.state.heartbeat)) == {"cpu": (2, 3)}
 
 
 def kill_and_recover(world: World, point: CrashPoint, before: Callable[[World], None]) -> None:
@@ -366,6 +387,12 @@ def contradicted(world: World) -> None:
     world.slurm.end(key, "DEADLINE")
 
 
+def taken_in_by_hand(world: World) -> None:
+    """The same, and somebody ran `ingest` before the sweep that could tell."""
+    contradicted(world)
+    world.ingest(world.slurm.now)
+
+
 def too_old(world: World) -> None:
     """Two visits run, two wait for their turn, and the batch is over its age limit."""
     world.sweep()
@@ -375,7 +402,13 @@ def too_old(world: World) -> None:
 
 @pytest.mark.parametrize(
     ("before", "least", "unproven"),
-    [(fresh, 8, None), (half_run, 8, None), (contradicted, 7, ("n0", "cpu")), (too_old, 5, None)],
+    [
+        (fresh, 8, None),
+        (half_run, 8, None),
+        (contradicted, 7, ("n0", "cpu")),
+        (taken_in_by_hand, 8, ("n0", "cpu")),
+        (too_old, 5, None),
+    ],
 )
 def test_a_sweep_killed_at_any_effect_ends_as_if_it_had_not_been(
     before: Callable[[World], None], least: int, unproven: tuple[str, str] | None, tmp_path: Path
@@ -419,3 +452,59 @@ def test_a_partition_that_would_make_users_wait_is_refused(
     with pytest.raises(ConfigError, match=message) as caught:
         check_partition(settings(tmp_path), partitions, config)
     assert "PriorityTier=1 PreemptMode=REQUEUE" in str(caught.value)
+
+
+def test_what_nobody_could_be_told_is_a_warning_of_the_sweep(world: World) -> None:
+    world.sweeper = replace(world.sweeper, tell=lambda: ["the pager is off"])
+    assert "the pager is off" in world.sweep().collected.warnings
+    assert "the pager is off" in str(read_beat(world.state.heartbeat)["warnings"])
+
+
+def test_notices_go_out_although_the_sweep_fails(world: World) -> None:
+    told: list[str] = []
+
+    def tell() -> Sequence[str]:
+        told.append("told")
+        return ()
+
+    world.sweeper = replace(world.sweeper, tell=tell)
+    world.slurm.up = False
+    with pytest.raises(SlurmError):
+        world.sweep()
+    assert told == ["told"]
+
+
+def test_results_that_nobody_reacts_to_are_a_warning(world: World) -> None:
+    """An EpilogSlurmctld that was never installed must not look like a healthy fleet."""
+    drains = Reactions(drain=Note())
+    found = world.sweeper.catalogue
+    checks = [one.model_copy(update={"failure_reactions": drains}) for one in found.definitions]
+    catalogue = replace(found, definitions=tuple(checks))
+    made = replace(world.sweeper, catalogue=catalogue)
+    sweep(made, clock=lambda: world.slurm.now)
+    world.run_visits()
+    now = world.slurm.now.timestamp()
+    for path in world.sweeper.state.spooled():
+        os.utime(path, (now, now))
+    assert sweep(made, clock=lambda: world.slurm.now).collected.warnings == ()
+    world.slurm.pass_time(timedelta(minutes=16))
+    warnings = sweep(made, clock=lambda: world.slurm.now).collected.warnings
+    assert "the reactor has not looked at" in "".join(warnings)
+    assert "cluster-doctor react" in "".join(warnings)
+
+
+def test_whoever_waits_waits_until_the_history_has_it(world: World) -> None:
+    """A record in the spool is on its way; another sweep, or the next look, takes it in."""
+    world.sweep()
+    world.run_visits()
+    turns = iter(["another sweep", "", ""])
+    told: list[Progress] = []
+    wait_for(
+        world.sweeper,
+        world.sweeper.state.open_batches(),
+        clock=lambda: world.slurm.now,
+        tell=told.append,
+        turn=lambda: nullcontext(next(turns)),
+    )
+    assert [one.done for one in told] == [0, told[-1].total]
+    assert world.rows() == PROVEN

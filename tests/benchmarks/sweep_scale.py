@@ -14,7 +14,7 @@ from analytics.effects import Disk
 from analytics.result import Result
 from analytics.store import EmbeddedStore
 from slurm_hooks.batch import Batch, Program, Shape, Visit, new_batch_id
-from slurm_hooks.reconcile import read_open_batches
+from slurm_hooks.opened import read_open_batches
 from slurm_hooks.record import Outcome
 from slurm_hooks.slurm import SlurmCommands
 from slurm_hooks.state import State

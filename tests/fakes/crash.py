@@ -4,9 +4,10 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SLURM_EFFECTS = frozenset({"submit", "pin", "release", "cancel"})
+NODE_EFFECTS = frozenset({"drain", "undrain", "comment", "reserve", "unreserve"})
 STATE_EFFECTS = frozenset(
     {"prepare", "write_batch", "write_submission", "write_record", "keep_interrupted",
-     "forget_word", "close_batch", "set_aside", "prune_archive"}
+     "forget_word", "close_batch", "mark_compared", "set_aside", "prune_archive"}
 )  # fmt: skip
 
 

@@ -5,8 +5,8 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.batch import Batch, Visit
-from slurm_hooks.errors import SlurmError
-from slurm_hooks.slurm_text import Node, Partition, Task
+from slurm_hooks.errors import SlurmError, UnreachableError
+from slurm_hooks.slurm_text import Node, Partition, Reservation, Task
 
 CONFIG = {
     "PreemptType": "preempt/partition_prio",
@@ -30,6 +30,13 @@ class FakeSlurm:
     tasks: dict[tuple[int, int], Task] = field(default_factory=dict)
     batches: dict[int, Batch] = field(default_factory=dict)
     past: list[Task] = field(default_factory=list)
+    closed: set[str] = field(default_factory=set)
+    """Partitions that take no jobs now (scontrol(1), State=INACTIVE)."""
+    most_jobs: int = 1_000_000
+    """Of the account's, as a QOS may say (sacctmgr(1), MaxSubmitJobsPerUser)."""
+
+    reservation_list: list[Reservation] = field(default_factory=list)
+    """A `FakeNodes` may share it."""
 
     def nodes(self) -> list[Node]:
         """As `Slurm.nodes`: a node under a running task is ALLOCATED."""
@@ -65,6 +72,7 @@ class FakeSlurm:
         self._answer()
         if batch.id not in script:
             raise SlurmError("the script names no batch")
+        self._take(batch, 1 if visit is not None else len(batch.visits))
         job_id, self.next_job_id = self.next_job_id, self.next_job_id + len(batch.visits)
         self.batches[job_id] = batch
         for number, one in enumerate([visit] if visit is not None else batch.visits):
@@ -79,6 +87,32 @@ class FakeSlurm:
                 comment=batch.comment,
             )
         return job_id
+
+    def _take(self, batch: Batch, jobs: int) -> None:
+        live = sum(not task.ended for task in self.tasks.values())
+        if batch.partition in self.closed:
+            raise SlurmError("Required partition not available (inactive or drain)")
+        if live + jobs > self.most_jobs:
+            raise SlurmError("QOSMaxSubmitJobPerUserLimit")
+        if self._reservation(batch) not in {"", *(one.name for one in self.reservation_list)}:
+            raise SlurmError("Requested reservation is invalid")
+
+    def _reservation(self, batch: Batch) -> str:
+        return batch.verifying.reservation if batch.verifying else ""
+
+    def _free(self, batch: Batch) -> set[str]:
+        """Return the idle nodes where a task of *batch* may start: in its reservation, or in none.
+
+        A reservation counts at once; slurmctld shows it on the node some seconds later.
+        """
+        reserved = {node: one.name for one in self.reservation_list for node in one.nodes}
+        return {
+            node.name
+            for node in self.nodes()
+            if node.state == "IDLE"
+            and not node.flags - {"RESERVED", "MAINTENANCE"}
+            and reserved.get(node.name, "?" if node.flags else "") == self._reservation(batch)
+        }
 
     def pin(self, job_id: int, nodes: Mapping[int, str]) -> None:
         """As `Slurm.pin`: what is not pending is left as it is, without an error."""
@@ -109,8 +143,7 @@ class FakeSlurm:
     def start(self) -> Iterator[tuple[Batch, Task]]:
         """Start what may start, as the scheduler would; yields each task that now runs."""
         for key, task in list(self.tasks.items()):
-            free = {node.name for node in self.nodes() if node.state == "IDLE" and not node.flags}
-            if not self._throttled(key[0]) and _startable(task, free):
+            if not self._throttled(key[0]) and _startable(task, self._free(self.batches[key[0]])):
                 running = replace(
                     task, state="RUNNING", node=task.required_node, started_at=self.now
                 )
@@ -145,7 +178,7 @@ class FakeSlurm:
 
     def _answer(self) -> None:
         if not self.up:
-            raise SlurmError("squeue: exit 1: Unable to contact slurm controller")
+            raise UnreachableError("squeue: exit 1: Unable to contact slurm controller")
 
 
 def _startable(task: Task, free: set[str]) -> bool:

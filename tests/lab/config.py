@@ -7,7 +7,7 @@ from tests.lab.layout import Layout
 from tests.lab.spec import Spec
 from tests.lab.users import SERVICE, SLURM
 
-Setting = str | int | list[str]
+Setting = str | int | list[str] | Mapping[str, str | int]
 
 DATABASE = "slurm_acct"
 LISTEN_ON_LOOPBACK = "NoInAddrAny,NoCtldInAddrAny"
@@ -80,6 +80,8 @@ def _behaviour(spec: Spec) -> dict[str, str]:
         "KillWait": "3",
         "MinJobAge": "300",
         "PrologEpilogTimeout": "60",
+        # Ten seconds more, and a node that registers without a batch job that is this old lost it.
+        "BatchStartTimeout": "3",
         # With nodes that only look idle slurmctld must never ask them how they are.
         "SlurmdTimeout": "0" if spec.idle_nodes else "10",
         "TreeWidth": "1000",
@@ -161,6 +163,12 @@ def settings_toml(layout: Layout, spec: Spec, changes: Mapping[str, Setting]) ->
         "include_nodes": spec.node_list if spec.idle_nodes else "",
     }
     settings |= changes
+    tables = {key: value for key, value in settings.items() if isinstance(value, Mapping)}
+    text = _toml({key: value for key, value in settings.items() if key not in tables})
+    return text + "".join(f"\n[{name}]\n{_toml(table)}" for name, table in tables.items())
+
+
+def _toml(settings: Mapping[str, Setting]) -> str:
     return "".join(f"{key} = {json.dumps(value)}\n" for key, value in settings.items())
 
 

@@ -174,10 +174,10 @@ def make_state(layout: Layout) -> None:
     service, slurm = account(SERVICE), account(SLURM)
     for path in (layout.state, layout.logs, layout.local):
         _make(path, service)
-    controller = layout.state / "controller"
-    _make(controller, slurm)
-    os.chown(controller, slurm.uid, service.gid)
-    controller.chmod(0o2770)  # after chown, which clears the set-group-id bit
+    for name, mode in (("controller", 0o2770), ("reactions", 0o2750)):
+        _make(layout.state / name, slurm)
+        os.chown(layout.state / name, slurm.uid, service.gid)
+        (layout.state / name).chmod(mode)  # after chown, which clears the set-group-id bit
 
 
 def _make(path: Path, owner: Account) -> None:
