@@ -36,10 +36,10 @@ class Room:
         self, book: Book, partitions: Mapping[str, Sequence[str]], rails: Rails, *, now: datetime
     ) -> None:
         self._partitions, self._rails = partitions, rails
-        pending = {item.entry.node for item in book.unfinished if item.entry.kind.takes}
-        self._held = {item.entry.node for item in book.holds} | pending
-        verified = {item.entry.node for item in book.unfinished if item.entry.kind is Kind.VERIFY}
-        self._taken = book.taken(since=now - rails.window) | (pending - verified)
+        pending = [item.entry for item in book.unfinished if item.entry.kind.takes]
+        anew = {entry.node for entry in pending if entry.kind is not Kind.VERIFY}
+        self._held = {item.entry.node for item in book.holds} | {entry.node for entry in pending}
+        self._taken = book.taken(since=now - rails.window) | anew
         self._held_in = Counter(self._names(self._held))
 
     def why_not(self, node: str) -> str:

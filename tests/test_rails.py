@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.journal import Book
 from slurm_hooks.rails import rails
+from slurm_hooks.reaction import Kind
 from slurm_hooks.room import Rails, Room
 from slurm_hooks.settings import ReactionMode, ReactionSettings, parse_settings
 from slurm_hooks.slurm_text import Node
@@ -131,3 +132,12 @@ def test_a_node_that_we_hold_for_long_counts_as_taken_when_it_is_to_be_taken_aga
     cluster.react(case(node="n1", at=cluster.now))
     cluster.react(case(check="cpu", at=cluster.now))
     assert [item.entry.check for item in cluster.book.waiting] == ["cpu"]
+
+
+def test_a_verification_under_way_does_not_hide_that_its_node_is_to_be_taken() -> None:
+    cluster = Cluster(rails=replace(WIDE, taken=1))
+    cluster.consider(case())
+    (item,) = cluster.book.items.values()
+    cluster.write([replace(item.entry, id="v", kind=Kind.VERIFY)])
+    cluster.consider(case(node="n1"))
+    assert [item.entry.node for item in cluster.book.waiting] == ["n1"]
