@@ -1,14 +1,15 @@
 """What an ingest changes on disk, one call for each effect."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from analytics.frame import frame, plan_frame
+from analytics.frame import frame, plan_frame, reaction_frame
 from analytics.history import is_new, standings
 from analytics.planned import Planned
+from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.store import Store
@@ -25,6 +26,14 @@ class Effects(Protocol):
 
     def mark_recorded(self, batch_id: str) -> None:
         """Write down that the plan of a batch is in the history."""
+        ...
+
+    def append_reactions(self, rows: Sequence[ReactionRow]) -> None:
+        """Add what became of reactions to the history."""
+        ...
+
+    def mark_told(self, revisions: Mapping[str, int]) -> None:
+        """Write down which states of reactions the history has."""
         ...
 
     def append(self, rows: Sequence[Result]) -> None:
@@ -63,6 +72,14 @@ class Disk:
     def mark_recorded(self, batch_id: str) -> None:
         """Write down that the plan of a batch is in the history."""
         self._state.mark_recorded(batch_id)
+
+    def append_reactions(self, rows: Sequence[ReactionRow]) -> None:
+        """Add what became of reactions to the history."""
+        self._store.append_reactions(reaction_frame(rows))
+
+    def mark_told(self, revisions: Mapping[str, int]) -> None:
+        """Write down which states of reactions the history has."""
+        self._state.mark_told(revisions)
 
     def mark_uncompared(self, batch_id: str) -> None:
         """Write down that results of an open batch were not held against Slurm's word."""

@@ -125,6 +125,16 @@ def short_seconds(value: object) -> str:
     return f"{seconds:.1f}s" if seconds < 10 else format_duration(timedelta(seconds=seconds))
 
 
+def age(value: object) -> str:
+    """Return a number of seconds in its two largest units: 42s, 5m12s, 3d4h."""
+    return format_duration(timedelta(seconds=float(str(value))))
+
+
+def names(value: object) -> str:
+    """Return a list of names with commas between them."""
+    return ",".join(map(str, value)) if isinstance(value, Sequence) else str(value)
+
+
 def pairs(value: object) -> str:
     """Return named numbers as name=number, in name order."""
     if not isinstance(value, Mapping):

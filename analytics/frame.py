@@ -5,8 +5,9 @@ from collections.abc import Sequence
 import polars as pl
 
 from analytics.planned import Planned
+from analytics.reaction_row import ReactionRow
 from analytics.result import Result
-from analytics.tables import BATCHES, RESULTS, Table
+from analytics.tables import BATCHES, REACTIONS, RESULTS, Table
 
 _TYPES: dict[str, pl.DataType] = {
     "String": pl.String(),
@@ -46,6 +47,11 @@ def frame(rows: Sequence[Result]) -> pl.DataFrame:
 def plan_frame(rows: Sequence[Planned]) -> pl.DataFrame:
     """Return rows of `batches` as a frame."""
     return pl.DataFrame(rows, schema=schema(BATCHES), orient="row")
+
+
+def reaction_frame(rows: Sequence[ReactionRow]) -> pl.DataFrame:
+    """Return rows of `reaction_states` as a frame."""
+    return pl.DataFrame(rows, schema=schema(REACTIONS), orient="row")
 
 
 def _maps(metrics: Sequence[dict[str, float]]) -> pl.Series:

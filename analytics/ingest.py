@@ -18,12 +18,14 @@ from pathlib import Path
 from analytics.admit import why_not
 from analytics.effects import Disk, Effects
 from analytics.planned import Planned, planned
+from analytics.reaction_row import changed, revisions
 from analytics.result import Result, result
 from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import locked
+from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.record import Evidence, Record, loads
 from slurm_hooks.state import State
 
@@ -147,6 +149,7 @@ class _Round:
     def all(self, progress: Progress) -> Ingested:
         paths = self._state.spooled()
         self._record_plans(paths)
+        self._record_reactions()
         if self._compared is not None:
             paths = self._without_uncompared(paths, self._compared)
         for start in range(0, max(1, len(paths)), _AT_ONCE):
@@ -185,6 +188,18 @@ class _Round:
         for batch_id, found in plans.items():
             if found and found[0].submitted_at is not None:  # else it may still be submitted
                 self._effects.mark_recorded(batch_id)
+
+    def _record_reactions(self) -> None:
+        """Put into the history what became of reactions since it last heard of them."""
+        try:
+            book, told = JournalFile(self._state.reactions).read(), self._state.told()
+        except StateError as error:
+            self._notes.append(f"what became of reactions is not in the history: {error}")
+            return
+        rows = changed(book, told, cluster=self._cluster)
+        if rows:
+            self._effects.append_reactions(rows)
+            self._effects.mark_told(revisions(book))
 
     def _plan(self, batch_id: str, *, spoken_of: bool) -> list[Planned]:
         """Return the rows of a batch, none where it is too early or they cannot be told."""

@@ -1,7 +1,7 @@
-"""The options that `status` and `history` share with sacct(1), read into values."""
+"""The options that the tables share with sacct(1), read into values."""
 
 import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -49,24 +49,32 @@ class Names(click.ParamType[tuple[str, ...]]):
         return tuple(part.strip() for part in str(value).split(",") if part.strip())
 
 
-class Outcomes(Names):
-    """Outcomes with commas between them, in any case."""
+class Words(Names):
+    """Some of a few known words with commas between them, in any case."""
 
-    name = "outcomes"
+    def __init__(self, noun: str, known: Sequence[str], shown: Sequence[str] = ()) -> None:
+        """Take the words *known*; where one is wrong, *shown* or all of them are listed."""
+        self.name = f"{noun}s"
+        self._noun, self._known, self._shown = noun, known, shown or known
 
     def convert(
         self, value: object, param: click.Parameter | None, ctx: click.Context | None
     ) -> tuple[str, ...]:
-        """Return the outcomes in *value*, or say which there are."""
+        """Return the words in *value*, or say which there are."""
         found = tuple(name.lower() for name in super().convert(value, param, ctx))
-        known = [outcome.value for outcome in Outcome]
         for name in found:
-            if name not in known:
-                hint = nearest(name, known)
-                self.fail(
-                    f"{name!r} is no outcome{hint}; there are {', '.join(known)}.", param, ctx
-                )
+            if name not in self._known:
+                hint = nearest(name, self._known)
+                there = ", ".join(self._shown)
+                self.fail(f"{name!r} is no {self._noun}{hint}; there are {there}.", param, ctx)
         return found
+
+
+class Outcomes(Words):
+    """Outcomes with commas between them, in any case."""
+
+    def __init__(self) -> None:
+        super().__init__("outcome", [outcome.value for outcome in Outcome])
 
 
 class Moment(click.ParamType[datetime]):
@@ -116,6 +124,22 @@ AS_TABLE = Shown(fields=None, helpformat=False, header=True, form=Form.TABLE, co
 """The usual."""
 
 
+only_nodes = click.option(
+    "-N", "--nodelist", type=NodeList(), default=(), help="Only these nodes: n1,n[3-5]."
+)
+"""The option that chooses nodes."""
+
+only_checks = click.option(
+    "-c",
+    "--check",
+    "checks",
+    type=Names(),
+    multiple=True,
+    help="Only these checks; may be given again.",
+)
+"""The option that chooses checks."""
+
+
 def in_order(starttime: datetime | None, endtime: datetime | None) -> None:
     """End the command where its window ends before it begins."""
     if starttime and endtime and starttime > endtime:
@@ -125,21 +149,8 @@ def in_order(starttime: datetime | None, endtime: datetime | None) -> None:
 def filters(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that choose rows; *command* gets them as ``only``."""
 
-    @click.option(
-        "-N",
-        "--nodelist",
-        type=NodeList(),
-        default=(),
-        help="Only these nodes: n1,n[3-5].",
-    )
-    @click.option(
-        "-c",
-        "--check",
-        "checks",
-        type=Names(),
-        multiple=True,
-        help="Only these checks; may be given again.",
-    )
+    @only_nodes
+    @only_checks
     @click.option(
         "-s", "--state", type=Outcomes(), default=(), help="Only these outcomes: fail,warn."
     )
@@ -161,7 +172,15 @@ def filters(command: Callable[..., object]) -> Callable[..., object]:
 
 def presentation(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that choose what is shown; *command* gets them as ``shown``."""
+    return _presentation(command, "-p", "--parsable")
 
+
+def presentation_beside_p(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the same where -p is a partition, as in sinfo(1)."""
+    return _presentation(command, "--parsable")
+
+
+def _presentation(command: Callable[..., object], *names_of_parsable: str) -> Callable[..., object]:
     @click.option(
         "-o",
         "--format",
@@ -171,7 +190,7 @@ def presentation(command: Callable[..., object]) -> Callable[..., object]:
     )
     @click.option("-e", "--helpformat", is_flag=True, help="List the fields and exit.")
     @click.option("-n", "--noheader", is_flag=True, help="Leave the titles out.")
-    @click.option("-p", "--parsable", is_flag=True, help="Fields between |, and one at the end.")
+    @click.option(*names_of_parsable, is_flag=True, help="Fields between |, and one at the end.")
     @click.option("-P", "--parsable2", is_flag=True, help="Fields between |, none at the end.")
     @click.option("--json", is_flag=True, help="An array of objects; times in UTC.")
     @click.option("--csv", is_flag=True, help="Comma-separated values; times in UTC.")

@@ -61,6 +61,11 @@ def lines(
             yield from _delimited(columns, rows, form, header=header)
 
 
+def plain(columns: Sequence[Chosen[T]], row: T) -> dict[str, object]:
+    """Return *row* as JSON has it."""
+    return {column.field.name: _plain(column.field.value(row)) for column in columns}
+
+
 def _delimited(
     columns: Sequence[Chosen[T]], rows: Iterable[T], form: Form, *, header: bool
 ) -> Iterator[str]:
@@ -75,8 +80,7 @@ def _json(columns: Sequence[Chosen[T]], rows: Sequence[T]) -> Iterator[str]:
     """Yield one array, an object a line; escapes leave only ASCII, so no terminal minds it."""
     yield "["
     for number, row in enumerate(rows, start=1):
-        found = {column.field.name: _plain(column.field.value(row)) for column in columns}
-        yield json.dumps(found) + ("," if number < len(rows) else "")
+        yield json.dumps(plain(columns, row)) + ("," if number < len(rows) else "")
     yield "]"
 
 

@@ -18,6 +18,8 @@ class Wanted:
     checks: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
     newest_first: bool = False
+    most: int | None = None
+    """No more than so many, in that order."""
 
 
 def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
@@ -40,6 +42,8 @@ def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
         f"SELECT {', '.join(COLUMNS)} FROM history "  # noqa: S608 names of ours, values are bound
         f"WHERE {' AND '.join(conditions)} ORDER BY {order}"
     )
+    if wanted.most is not None:
+        sql += f" LIMIT {wanted.most:d}"
     bound = {"cluster": wanted.cluster, "since": _ms(wanted.since), "until": _ms(wanted.until)}
     return sql, {**bound, **{name: list(values) for name, values in given.items()}}
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 from typing import NamedTuple
 
-from analytics.fields import Field, style_of_outcome
+from analytics.fields import Field, age, style_of_outcome
 from analytics.snapshot import time_of
 from analytics.standing import Confirm, Seen, Standing, confirmed, fails
 from analytics.usual_fields import check, duration, job, log, node, outcome, when
@@ -97,7 +97,7 @@ STATUS: Sequence[Field[Line]] = (
         name="age",
         meaning="how long ago that was, in seconds",
         value=lambda line: line.standing.judged and _age_s(line.standing.judged, line.now),
-        text=lambda value: format_duration(timedelta(seconds=float(str(value)))),
+        text=age,
         right=True,
     ),
     Field(

@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Protocol
 import polars as pl
 
 from analytics.segments import Segments
-from analytics.tables import BATCHES, RESULTS
+from analytics.tables import BATCHES, REACTIONS, RESULTS
 from slurm_hooks.errors import StoreError
 
 if TYPE_CHECKING:
     from clickhouse_connect.driver.client import Client
 
 _NONE: Mapping[str, object] = MappingProxyType({})
-_VIEWS = ("history", "status", "visits", "runs")
+_VIEWS = ("history", "status", "visits", "runs", "reactions")
 _MAX_QUERY_BYTES = 64_000_000
 """The list of segments is part of the view's text; ClickHouse's own limit is 256 KiB."""
 
@@ -35,8 +35,12 @@ class Store(Protocol):
         """Add *rows* to `batches`, all or none; adding rows again changes no view."""
         ...
 
+    def append_reactions(self, rows: pl.DataFrame) -> None:
+        """Add *rows* to `reaction_states`, all or none; adding rows again changes no view."""
+        ...
+
     def query(self, sql: str, parameters: Mapping[str, object] = _NONE) -> pl.DataFrame:
-        """Return the rows of *sql*, which may read the two tables and every view in sql/.
+        """Return the rows of *sql*, which may read the tables and every view in sql/.
 
         ``{name:Type}`` in it stands for a parameter. Times come back in UTC.
         """
@@ -44,7 +48,7 @@ class Store(Protocol):
 
 
 class EmbeddedStore:
-    """Immutable segments: of `results` in the directory, of `batches` in one below it.
+    """Immutable segments: of `results` in the directory, of other tables in ones below it.
 
     Many readers; one writer at a time. The engine is loaded at the first query; a process
     that asked must not fork after it.
@@ -54,7 +58,8 @@ class EmbeddedStore:
         self._directory = directory
         self._results = Segments(RESULTS, directory)
         self._batches = Segments(BATCHES, directory / BATCHES.name)
-        self._tables = (self._results, self._batches)
+        self._reactions = Segments(REACTIONS, directory / REACTIONS.name)
+        self._tables = (self._results, self._batches, self._reactions)
         self._client: Client | None = None
         self._shown: _Names | None = None
 
@@ -71,6 +76,11 @@ class EmbeddedStore:
         """Add *rows* to `batches`; the same rows replace themselves."""
         self._batches.make()
         self._batches.append(rows)
+
+    def append_reactions(self, rows: pl.DataFrame) -> None:
+        """Add *rows* to `reaction_states`; the same rows replace themselves."""
+        self._reactions.make()
+        self._reactions.append(rows)
 
     def query(self, sql: str, parameters: Mapping[str, object] = _NONE) -> pl.DataFrame:
         """Return the rows of *sql*; asks once more where a segment vanished meanwhile."""

@@ -23,5 +23,11 @@ def summary(rows: Collection[Line], ended: datetime | None, now: datetime) -> st
         parts.append(f"{counts['']:,} not judged yet")
     total = counts.total()
     counted = f"{total:,} {'check' if total == 1 else 'checks'}"
-    swept = "no sweep yet" if ended is None else f"last sweep {format_duration(now - ended)} ago"
-    return "; ".join([": ".join([counted, ", ".join(parts)]) if parts else counted, swept])
+    return "; ".join(
+        [": ".join([counted, ", ".join(parts)]) if parts else counted, swept(ended, now)]
+    )
+
+
+def swept(ended: datetime | None, now: datetime) -> str:
+    """Return when the last sweep ended."""
+    return "no sweep yet" if ended is None else f"last sweep {format_duration(now - ended)} ago"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analytics import planned, result
+from analytics import planned, reaction_row, result
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,4 +40,12 @@ BATCHES = Table(
     order=("created_at", "batch", "check_name", "job_id"),
     identity=("batch", "check_name", "job_id"),
     time="created_at",
+)
+
+REACTIONS = Table(
+    name="reaction_states",
+    columns=reaction_row.COLUMNS,
+    order=("decided_at", "id", "revision"),
+    identity=("id", "revision"),
+    time="decided_at",
 )

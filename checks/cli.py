@@ -33,6 +33,7 @@ from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError, SlurmError
 from slurm_hooks.oneline import one_line
 from slurm_hooks.opened import read_open_batches
+from slurm_hooks.ownership import check_sweep
 from slurm_hooks.suspension import Suspended
 
 _STYLES = {
@@ -139,6 +140,7 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
             click.echo(f"another sweep is under way ({taken_by}); it does the work", err=True)
             return
         made = wiring.sweeper(app.settings)
+        check_sweep(app.settings, made.catalogue.sources.values())
         notes = plan_verifications(made, clock=_now)
         done = sweep_once(made, clock=_now)
     for note in notes:

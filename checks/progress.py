@@ -12,7 +12,7 @@ from checks.sweep import collect
 from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import SlurmError
-from slurm_hooks.opened import OpenBatch, read_open_batches
+from slurm_hooks.state import State
 
 _POLL_S = 1.0
 _LATE = timedelta(minutes=2)
@@ -52,9 +52,7 @@ def wait_for(
         with turn() as taken_by:
             if not taken_by:
                 problem = _collect(sweeper, clock())
-        missing = sum(
-            _missing(one) for one in read_open_batches(sweeper.state) if one.batch.id in batch_ids
-        )
+        missing = sum(_missing(sweeper.state, batch) for batch in batches)
         progress = Progress(done=total - missing, total=total, problem=problem)
         tell(progress)
         if not missing or clock() > ends_at:
@@ -70,11 +68,13 @@ def _collect(sweeper: Sweeper, now: datetime) -> str:
         return f"{error}; asking again"
 
 
-def _missing(one: OpenBatch) -> int:
+def _missing(state: State, batch: Batch) -> int:
+    """Return how many checks of *batch* have no result in the history; the spool is on its way."""
+    if batch.id not in state.open_batches():
+        return 0
+    in_history = state.finished(batch.id)
     return sum(
-        (visit.task, check) not in one.finished
-        for visit in one.batch.visits
-        for check in visit.checks
+        (visit.task, check) not in in_history for visit in batch.visits for check in visit.checks
     )
 
 

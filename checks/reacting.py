@@ -1,6 +1,10 @@
 """What a batch says of its checks' reactions, so that the reactor needs nothing but the batch."""
 
+import os
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import datetime
+from math import inf
+from pathlib import Path
 
 from analytics.history import History, Last
 from checks.definition import CheckDefinition
@@ -9,6 +13,7 @@ from checks.reaction import Reactions
 from slurm_hooks.reaction import Kind, Reacting, Reaction
 from slurm_hooks.record import Outcome
 from slurm_hooks.state import State
+from slurm_hooks.unseen import Seen
 
 
 def reacting(one: CheckDefinition, *, probation: bool) -> Reacting:
@@ -50,6 +55,35 @@ def earlier(
         if one.confirm.of > 1 and known is not None and known.failures:
             found[one.name] = tuple(known.failures[: one.confirm.of - 1])
     return found
+
+
+def unreacted(state: State, definitions: Iterable[CheckDefinition], *, before: datetime) -> str:
+    """Return that the reactor has not considered results from before *before*; else nothing.
+
+    Raises:
+        StateError: the state directory cannot be read.
+    """
+    if not any(reactions(one.failure_reactions) for one in definitions):
+        return ""
+    waiting = Seen(state.considered, state, service_uid=os.geteuid()).unseen()
+    overdue = sum(
+        path.name in waiting.get(batch_id, ()) and _written_at(path) < before.timestamp()
+        for batch_id in waiting
+        for path in state.results(batch_id)
+    )
+    if not overdue:
+        return ""
+    return (
+        f"the reactor has not looked at {overdue} results: is EpilogSlurmctld in slurm.conf, and "
+        f"does {state.reactions} belong to SlurmUser? As root: cluster-doctor react"
+    )
+
+
+def _written_at(path: Path) -> float:
+    try:
+        return path.stat().st_mtime
+    except OSError:
+        return inf  # it has just moved to the archive
 
 
 def in_probation(

@@ -2,9 +2,10 @@
 
 import re
 from typing import Annotated
-from urllib.parse import urlsplit
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, model_validator
+
+from slurm_hooks.target import Target, check_command, check_template, check_webhook
 
 STRICT = ConfigDict(frozen=True, extra="forbid", strict=True)
 """How every part of a definition is read: as written, and nothing that is not known."""
@@ -38,23 +39,6 @@ def _reservation(text: str) -> str:
     return text
 
 
-def _url(text: str) -> str:
-    try:
-        parts = urlsplit(text)
-        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and text.isprintable()
-    except ValueError:
-        usable = False
-    if not usable or " " in text:
-        raise ValueError(f"{text!r} is not a web address; write it like https://host/path")
-    return text
-
-
-def _argv(argv: tuple[str, ...]) -> tuple[str, ...]:
-    if not argv or not argv[0]:
-        raise ValueError("names no program; write it like [/usr/local/bin/page, ops]")
-    return argv
-
-
 class Note(BaseModel):
     """Text put on a node, or taken off it again if it is still ours."""
 
@@ -65,7 +49,7 @@ class Note(BaseModel):
 
 
 class Reservation(BaseModel):
-    """A reservation of the node, named PREFIX-NODE."""
+    """A reservation of the node, named PREFIX-NODE-TOKEN."""
 
     model_config = STRICT
 
@@ -78,14 +62,21 @@ class Notice(BaseModel):
 
     model_config = STRICT
 
-    command: Annotated[tuple[str, ...], AfterValidator(_argv)] | None = None
-    webhook: Annotated[str, AfterValidator(_url)] | None = None
+    command: Annotated[tuple[str, ...], AfterValidator(check_command)] | None = None
+    webhook: Annotated[str, AfterValidator(check_webhook)] | None = None
+    template: Annotated[dict[str, object], AfterValidator(check_template)] | None = None
+    """The JSON to send instead of our own; its texts may hold {node}, {check} and others."""
 
     @model_validator(mode="after")
     def _exactly_one(self) -> "Notice":
         if (self.command is None) == (self.webhook is None):
             raise ValueError("write exactly one of command and webhook")
         return self
+
+    @property
+    def target(self) -> Target:
+        """The same, as what delivers it takes it."""
+        return Target(command=self.command, webhook=self.webhook, template=self.template)
 
 
 class Reactions(BaseModel):

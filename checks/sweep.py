@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -16,6 +16,7 @@ from checks.first_seen import note_first_seen, read_first_seen
 from checks.pack import Limits
 from checks.partitions import check_partition, check_single_partition
 from checks.plan import Plan, make_plan
+from checks.reacting import unreacted
 from checks.schedule import scheduled
 from checks.selector import matching
 from checks.sweeper import Sweeper
@@ -106,7 +107,8 @@ def collect(sweeper: Sweeper, queue: Sequence[Task], *, now: datetime) -> Collec
     ingested = sweeper.ingest(now, done.compared)
     closed = close_finished(state)
     tidy(state, now=now, keep=settings.keep_batches)
-    warnings = (*ingested.notes, *([done.unanswered] if done.unanswered else []))
+    waiting = unreacted(state, sweeper.catalogue.active, before=now - 3 * settings.sweep_interval)
+    warnings = (*ingested.notes, *filter(None, (done.unanswered, waiting)))
     return Collected(
         settled=done.settled,
         ingested=ingested.results,
@@ -247,10 +249,26 @@ def max_visits(settings: Settings, nodes: int) -> int:
 def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     """Do one whole pass; killed anywhere, the next one completes it.
 
+    Notices of reactions go out last, whatever became of the rest.
+
     Raises:
         ClusterDoctorError: something it needs did not answer. Batches already
             written down are still taken on where Slurm answers.
     """
+    try:
+        done = _sweep(sweeper, clock=clock)
+    except ClusterDoctorError:
+        sweeper.tell()
+        raise
+    told = sweeper.tell()
+    if told:
+        collected = replace(done.collected, warnings=(*done.collected.warnings, *told))
+        done = replace(done, collected=collected)
+        _write_heartbeat(sweeper, done, finished_at=clock())
+    return done
+
+
+def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     started_at = clock()
     sweeper.state.prepare()
     seen = observe(sweeper)

@@ -1,6 +1,6 @@
 """What a sweep works with."""
 
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,3 +25,5 @@ class Sweeper:
     """Moves what of the spool was compared with Slurm's word into the history."""
     script: Callable[[str], str]
     """The job script of a batch, by its id."""
+    tell: Callable[[], Sequence[str]] = tuple
+    """Delivers notices of reactions, bounded; returns what a person should know of them."""

@@ -1,16 +1,20 @@
 """Puts a sweep together from the settings: the real walls, each made here and nowhere else."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import replace
-from datetime import datetime
+from datetime import UTC, datetime
 
 from analytics.history import KeptHistory
 from analytics.ingest import Ingested, ingest
 from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue, load_catalogue
+from checks.courier import Messenger
+from checks.notices import notices
 from checks.sweeper import Sweeper
+from checks.telling import Teller, TriedFiles
 from sbatch_templates import visit_script
-from slurm_hooks.settings import Settings
+from slurm_hooks.journal_file import JournalFile
+from slurm_hooks.settings import ReactionMode, Settings
 from slurm_hooks.slurm import SlurmCommands
 from slurm_hooks.state import State
 
@@ -32,10 +36,29 @@ def sweeper(settings: Settings) -> Sweeper:
     """
     state = State(settings.state_dir)
     store = EmbeddedStore(state.history)
+    known = catalogue(settings).without(state.suspended())
+    teller = Teller(
+        courier=Messenger(), files=TriedFiles(state.notices), clock=lambda: datetime.now(UTC)
+    )
 
     def move_spool(now: datetime, compared: Collection[str]) -> Ingested:
         done = ingest(state, store, cluster=settings.cluster, now=now, compared=compared)
         return replace(done, notes=(*done.notes, *store.refused))
+
+    def tell() -> Sequence[str]:
+        if settings.reactions.mode is ReactionMode.OFF:
+            return ()
+        try:
+            return teller.tell(
+                notices(
+                    JournalFile(state.reactions).read(),
+                    known.definitions,
+                    settings.reactions.notify,
+                    cluster=settings.cluster,
+                )
+            )
+        except Exception as error:  # noqa: BLE001 - the sweep's work is done, and stays so
+            return (f"notices of reactions: {type(error).__name__}: {error}",)
 
     def script(batch_id: str) -> str:
         return visit_script(python=settings.node_python, settings=settings.path, batch_id=batch_id)
@@ -48,8 +71,9 @@ def sweeper(settings: Settings) -> Sweeper:
             timeout_s=settings.slurm_timeout.total_seconds(),
         ),
         state=state,
-        catalogue=catalogue(settings).without(state.suspended()),
+        catalogue=known,
         history=KeptHistory(state, store, cluster=settings.cluster),
         ingest=move_spool,
         script=script,
+        tell=tell,
     )

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from slurm_hooks.errors import SlurmError
 from slurm_hooks.journal import Book, Entry, Event, Item, What
@@ -47,22 +47,52 @@ def carry_out(
     return Carried(events=acts.events, problems=acts.problems)
 
 
+_SAVED_AFTER = timedelta(seconds=60)
+"""slurmctld saves its state every few seconds; what it had told before may be lost with it."""
+
+
 def drifted(
-    book: Book, nodes: Sequence[Node], reservations: Sequence[Reservation], *, now: datetime
+    book: Book,
+    nodes: Sequence[Node],
+    reservations: Sequence[Reservation],
+    *,
+    started_at: Callable[[], datetime | None],
+    now: datetime,
 ) -> list[Event]:
-    """Return what stands in *book* and no longer in Slurm: somebody else undid it. Pure."""
+    """Return what stands in *book* and no longer in Slurm, and what is sure to stay.
+
+    Somebody else undid it; or slurmctld, *started_at* since, was killed before it had saved it.
+    """
     by_name = {node.name: node for node in nodes}
     names = {one.name for one in reservations}
     being_verified = under_verification(book)
     found = []
     for item in book.items.values():
-        if item.entry.node in being_verified:
-            continue  # what stood there is out of force until it is over
-        if item.stands and not _reads_as_written(item, by_name.get(item.entry.node), names):
-            node = by_name.get(item.entry.node)
-            by, detail = _whose(node)
-            found.append(Event(entry=item.entry.id, what=What.LOST, at=now, by=by, detail=detail))
+        node = by_name.get(item.entry.node)
+        if not item.stands or item.entry.node in being_verified:
+            continue  # what stood on a node under verification is out of force until it is over
+        if not _reads_as_written(item, node, names):
+            found.append(_lost(item, node, started_at, now=now))
+        elif item.holds and not item.kept and _done_at(item) < now - _SAVED_AFTER:
+            found.append(Event(entry=item.entry.id, what=What.KEPT, at=now))
     return found
+
+
+def _lost(
+    item: Item, node: Node | None, started_at: Callable[[], datetime | None], *, now: datetime
+) -> Event:
+    may_be_forgotten = item.holds and not item.kept and node is not None and not is_drained(node)
+    started = started_at() if may_be_forgotten else None
+    if started is not None and started > _done_at(item).replace(microsecond=0):
+        detail = f"slurmctld started at {started:%Y-%m-%dT%H:%M:%SZ} without it"
+        return Event(entry=item.entry.id, what=What.FORGOTTEN, at=now, detail=detail)
+    by, detail = _whose(node)
+    return Event(entry=item.entry.id, what=What.LOST, at=now, by=by, detail=detail)
+
+
+def _done_at(item: Item) -> datetime:
+    done = item.carried_out
+    return done.at if done is not None else item.entry.at
 
 
 def is_drained(node: Node) -> bool:

@@ -71,6 +71,8 @@ def _decode(kind: object, value: object, where: str) -> object:
         return _decode_enum(kind, value, where)
     if kind is datetime:
         return _decode_time(value, where)
+    if kind is object:
+        return value
     return _decode_scalar(kind, value, where)
 
 
@@ -148,7 +150,10 @@ def _decode_time(value: object, where: str) -> object:
         raise _wrong(where, "an ISO 8601 time", value) from None
     if time.tzinfo is None:
         raise _wrong(where, "a time with its offset from UTC", value)
-    return time.astimezone(UTC)
+    try:
+        return time.astimezone(UTC)
+    except OverflowError:
+        raise _wrong(where, "a time within the calendar", value) from None
 
 
 def _join(where: str, key: str) -> str:

@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from slurm_hooks.batch import ControllerWord, batch_of_comment
 from slurm_hooks.hook import Call, complain, number, run_hook
 from slurm_hooks.oneline import one_line
+from slurm_hooks.ownership import pinned
 from slurm_hooks.reactor import make_reactor, react
 from slurm_hooks.state import State
 
@@ -53,7 +54,9 @@ def write_word(call: Call) -> None:
         exit_status=_wait_status(environ.get("SLURM_JOB_EXIT_CODE", "")),
         ended_at=datetime.now(UTC),
     )
-    State(call.settings.state_dir).write_word(word)
+    state = pinned(State(call.settings.state_dir), "controller", shared=True)
+    with state.real_names():
+        state.write_word(word)
 
 
 def _attempt(call: Call) -> int:

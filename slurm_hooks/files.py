@@ -65,7 +65,16 @@ def read_regular(path: Path, *, limit: int, owner: int | None = None) -> bytes:
     Raises:
         OSError: missing, unreadable, not a plain file, or somebody else's.
     """
-    handle = os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC)
+    flags = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
+    return read_handle(os.open(path, flags), path, limit=limit, owner=owner)
+
+
+def read_handle(handle: int, path: Path, *, limit: int, owner: int | None = None) -> bytes:
+    """Return what `read_regular` would of an open file, and close it; *path* names it.
+
+    Raises:
+        OSError: as `read_regular`.
+    """
     with os.fdopen(handle, "rb") as file:
         found = os.fstat(file.fileno())
         if not stat.S_ISREG(found.st_mode):

@@ -9,6 +9,7 @@ import click
 
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.files import write_durably
+from slurm_hooks.ownership import check_hooks
 from slurm_hooks.settings import load_settings, settings_path
 
 _ROOMS = Path(__file__).resolve().parents[1]
@@ -94,10 +95,11 @@ def install(directory: Path, python: Path | None, settings: Path | None) -> None
     """
     path = (settings or settings_path()).absolute()
     loaded = load_settings(path)
-    directory = directory.absolute()
+    directory, interpreter = directory.absolute(), python or loaded.node_python
+    check_hooks(directory, loaded, interpreter)
     install_hooks(
         directory,
-        python=python or loaded.node_python,
+        python=interpreter,
         settings=path,
         service_uid=loaded.service_uid,
     )

@@ -8,7 +8,7 @@ import json
 import uuid
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 from slurm_hooks.decode import DecodeError, decode, encode
@@ -35,18 +35,26 @@ class What(StrEnum):
 
     ALLOWED = "allowed"
     """It need not wait any more."""
+    APPROVED = "approved"
+    """A person wants it although its check is suspected; the caps still hold."""
     DONE = "done"
     """Slurm was told, and was seen to have taken it."""
     JOINED = "joined"
     """The node is held by us already; our text is in its comment."""
     NOTED = "noted"
     """The node is held by somebody else; our text is in its comment."""
+    KEPT = "kept"
+    """It was seen to stand for longer than slurmctld takes to save it."""
+    FORGOTTEN = "forgotten"
+    """slurmctld was killed before it had saved it: it is to be done again."""
     UNDONE = "undone"
     """We undid it."""
     LOST = "lost"
     """Somebody else undid or changed it."""
     SUPERSEDED = "superseded"
     """A later result, or a contradiction, took its place before it was done."""
+    EXPIRED = "expired"
+    """It waited until its result said nothing of the node any more."""
     DISCARDED = "discarded"
     """A person decided against it."""
     READY = "ready"
@@ -60,7 +68,8 @@ class What(StrEnum):
 
 
 _CARRIED_OUT = (What.DONE, What.JOINED, What.NOTED)
-_OVER = (What.UNDONE, What.LOST, What.SUPERSEDED, What.DISCARDED)
+_OVER = (What.UNDONE, What.LOST, What.SUPERSEDED, What.EXPIRED, What.DISCARDED)
+_SPEAK_AGAINST = (Outcome.FAIL, Outcome.TIMEOUT)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -86,9 +95,15 @@ class Entry:
     text: str = ""
     """What is written into Slurm: the reason, the comment, or the reservation's name."""
     target: str = ""
-    """The entry that it undoes; of a drain, the verification that failed."""
+    """The entry that it undoes; where nothing is done since another stands already, that one; of
+    a drain after a verification that failed, that verification."""
     held_by: str = ""
     """Whose reason the node had when somebody wanted it verified."""
+
+    @property
+    def against(self) -> bool:
+        """Whether it was decided because of a result that speaks against the node."""
+        return self.kind.undoes is None and self.outcome in _SPEAK_AGAINST
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,30 +151,44 @@ class Item:
 
     @property
     def over(self) -> bool:
-        """Whether nothing more can become of it."""
-        if self.entry.verdict in (Verdict.WOULD, Verdict.NO):
+        """Whether nothing more can become of it here; a notice is the sweep's to deliver."""
+        entry = self.entry
+        if entry.verdict in (Verdict.WOULD, Verdict.NO) or self._has(*_OVER):
             return True
-        if any(event.what in _OVER for event in self.events):
-            return True
-        return self.carried_out is not None and not _lasts(self.entry.kind)
+        if entry.kind is Kind.NOTIFY:
+            return not self._must_wait
+        return self.carried_out is not None and not _lasts(entry.kind)
 
     @property
     def waiting(self) -> bool:
-        """Whether it waits for room, or for a person."""
-        allowed = any(event.what is What.ALLOWED for event in self.events)
-        return not self.over and self.entry.verdict is Verdict.WAIT and not allowed
+        """Whether it waits for room, for a person, or for another check."""
+        return self._must_wait and not self.over
+
+    @property
+    def approved(self) -> bool:
+        """Whether a person wants it although its check is suspected."""
+        return self._has(What.APPROVED)
 
     @property
     def unfinished(self) -> bool:
-        """Whether it is to be done and was not seen done; a notice is not ours to deliver."""
-        if self.entry.kind is Kind.NOTIFY:
-            return False
+        """Whether it is to be done and was not seen done."""
         return not self.over and not self.waiting and self.carried_out is None
 
     @property
     def carried_out(self) -> Event | None:
-        """How it was done."""
-        return next((event for event in self.events if event.what in _CARRIED_OUT), None)
+        """How it was done; what slurmctld forgot was not."""
+        done = None
+        for event in self.events:
+            if event.what is What.FORGOTTEN:
+                done = None
+            elif event.what in _CARRIED_OUT and done is None:
+                done = event
+        return done
+
+    @property
+    def kept(self) -> bool:
+        """Whether slurmctld cannot have forgotten it."""
+        return self._has(What.KEPT)
 
     @property
     def stands(self) -> bool:
@@ -171,6 +200,24 @@ class Item:
         """Whether it is what keeps the node from its users."""
         done = self.carried_out
         return self.stands and self.entry.kind.takes and done is not None and done.what is What.DONE
+
+    @property
+    def told_from(self) -> datetime | None:
+        """Since when somebody is to be told of it; None where nobody is, or not yet."""
+        entry = self.entry
+        mute = entry.kind is not Kind.NOTIFY or entry.verdict in (Verdict.WOULD, Verdict.NO)
+        if mute or self._has(*_OVER):
+            return None
+        if entry.verdict is Verdict.DO:
+            return entry.at
+        return next((event.at for event in self.events if event.what is What.ALLOWED), None)
+
+    @property
+    def _must_wait(self) -> bool:
+        return self.entry.verdict is Verdict.WAIT and not self._has(What.ALLOWED, *_CARRIED_OUT)
+
+    def _has(self, *what: What) -> bool:
+        return any(event.what in what for event in self.events)
 
 
 def _lasts(kind: Kind) -> bool:
@@ -187,8 +234,7 @@ class Book:
 
     def suspended(self, check: str) -> CheckEvent | None:
         """Return since when and why reactions of *check* wait for a person, or None."""
-        word = self.checks.get(check)
-        return word if word is not None and word.word is Word.SUSPENDED else None
+        return _suspended(self.checks, check)
 
     def on_node(self, node: str) -> list[Item]:
         """Return what is not over on *node*, the oldest first."""
@@ -209,20 +255,22 @@ class Book:
         """Everything that is to be done and was not seen done."""
         return [item for item in self.items.values() if item.unfinished]
 
-    def failing(self, check: str, *, since: datetime) -> set[str]:
-        """Return the nodes on which *check* failed from *since* on.
+    def failing(self, check: str, *, since: datetime, oldest: timedelta) -> set[str]:
+        """Return the nodes on which *check* failed, as told from *since* on.
 
-        A person's word on the check's reactions begins the count anew.
+        A person's word on the check's reactions begins the count anew. What was older than
+        *oldest* when it was told says nothing of its time.
         """
         word = self.checks.get(check)
-        if word is not None and word.word is not Word.SUSPENDED:
-            since = max(since, word.at)
+        anew = word.at if word is not None and word.word is not Word.SUSPENDED else None
         return {
             item.entry.node
             for item in self.items.values()
             if item.entry.check == check
+            and item.entry.against
             and item.entry.at >= since
-            and item.entry.outcome is not Outcome.PASS
+            and (anew is None or item.entry.at > anew)
+            and item.entry.judged_at >= item.entry.at - oldest
         }
 
     def taken(self, *, since: datetime) -> set[str]:
@@ -235,36 +283,81 @@ class Book:
         }
 
 
+class Draft:
+    """A book that is being written, with an index; `fold` in single steps."""
+
+    def __init__(self, book: Book | None = None) -> None:
+        self._items: dict[str, Item] = {}
+        self._checks = dict(book.checks) if book else {}
+        self._on_node: dict[str, list[str]] = {}
+        for item in book.items.values() if book else ():
+            self._put(item)
+
+    @property
+    def book(self) -> Book:
+        """What was written so far."""
+        return Book(items=dict(self._items), checks=dict(self._checks))
+
+    def add(self, line: Line) -> None:
+        """Count *line*; an entry or event that is there already changes nothing."""
+        match line:
+            case Entry():
+                if line.id not in self._items:
+                    self._put(Item(entry=line))
+            case Event():
+                item = self._items.get(line.entry)
+                if item is not None and line not in item.events:
+                    self._items[line.entry] = replace(item, events=(*item.events, line))
+            case CheckEvent():
+                self._checks[line.check] = line
+
+    def item(self, entry: str) -> Item | None:
+        """Return the entry of that id with what became of it, or None."""
+        return self._items.get(entry)
+
+    def on_node(self, node: str) -> list[Item]:
+        """Return everything ever decided about *node*, the oldest first."""
+        return [self._items[entry] for entry in self._on_node.get(node, ())]
+
+    def suspended(self, check: str) -> CheckEvent | None:
+        """Return since when and why reactions of *check* wait for a person, or None."""
+        return _suspended(self._checks, check)
+
+    def _put(self, item: Item) -> None:
+        self._items[item.entry.id] = item
+        self._on_node.setdefault(item.entry.node, []).append(item.entry.id)
+
+
+def _suspended(checks: Mapping[str, CheckEvent], check: str) -> CheckEvent | None:
+    word = checks.get(check)
+    return word if word is not None and word.word is Word.SUSPENDED else None
+
+
 def fold(lines: Iterable[Line], book: Book | None = None) -> Book:
     """Return *book* (or an empty one) with *lines* counted in order.
 
-    A line that is there twice, as after a crash, is counted once.
+    An entry or event that is there twice, wherever, is counted once. Of the words on a
+    check the last one in order counts, whatever the clock said.
     """
-    items = dict(book.items) if book else {}
-    checks = dict(book.checks) if book else {}
+    draft = Draft(book)
     for line in lines:
-        match line:
-            case Entry():
-                items.setdefault(line.id, Item(entry=line))
-            case Event():
-                item = items.get(line.entry)
-                if item is not None and line not in item.events:
-                    items[line.entry] = replace(item, events=(*item.events, line))
-            case CheckEvent():
-                checks[line.check] = line
-    return Book(items=items, checks=checks)
+        draft.add(line)
+    return draft.book
 
 
 def carried(book: Book, *, since: datetime) -> list[Line]:
     """Return the lines that say of *book* what still matters.
 
-    That is all that is not over, all that began or happened after *since*, and the word
-    on each check.
+    That is all that is not over, what that would undo, all that began or happened from
+    *since* on, and the word on each check.
     """
+    items = book.items.values()
+    open_ = {item.entry.id for item in items if not item.over}
+    open_ |= {book.items[entry].entry.target for entry in open_}
     found: list[Line] = []
-    for item in book.items.values():
+    for item in items:
         times = (item.entry.at, *(event.at for event in item.events))
-        if not item.over or max(times) >= since:
+        if item.entry.id in open_ or max(times) >= since:
             found.extend((item.entry, *item.events))
     return [*found, *book.checks.values()]
 
@@ -309,4 +402,7 @@ def _line(value: object) -> Line:
     name, content = next(iter(value.items()))
     if name not in _KINDS:
         raise DecodeError(f"unknown kind of line {name!r}")
+    version = content.get("version") if isinstance(content, dict) else None
+    if isinstance(version, int) and version > VERSION:
+        raise DecodeError(f"written by a newer cluster-doctor (journal version {version})")
     return decode(_KINDS[name], content)

@@ -1,18 +1,24 @@
 """The journal on disk: one file of JSON lines a month, written by one process at a time."""
 
 import os
+import re
+import stat
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import BinaryIO
 
 from slurm_hooks.errors import RecordError, StateError
-from slurm_hooks.files import read_regular, write_durably
+from slurm_hooks.files import read_regular, sync_directory, write_durably
 from slurm_hooks.journal import Book, Line, carried, dump, fold, load
 
 KEPT = timedelta(days=35)
 """So long what is over is carried into the next month's file: longer than any window."""
 
 _MAX_BYTES = 1_000_000_000
+_BLOCK = 64 * 1024
+_NAME = re.compile(r"[0-9]{4}-[0-9]{2}\.jsonl")
+_FLAGS = os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 class JournalFile:
@@ -38,12 +44,15 @@ class JournalFile:
         """Return the files, the oldest first.
 
         Raises:
-            StateError: the directory cannot be listed.
+            StateError: the directory cannot be listed. That is not an empty journal.
         """
         try:
-            return sorted(self._directory.glob("[0-9][0-9][0-9][0-9]-[0-9][0-9].jsonl"))
+            names = [path.name for path in self._directory.iterdir()]
+        except FileNotFoundError:
+            return []
         except OSError as error:
             raise StateError(f"{self._directory}: cannot list it: {error.strerror}") from error
+        return [self._directory / name for name in sorted(names) if _NAME.fullmatch(name)]
 
     def append(self, lines: Sequence[Line], *, now: datetime) -> None:
         """Write *lines* down for good.
@@ -57,13 +66,18 @@ class JournalFile:
             return
         path = self._current(now)
         try:
-            handle = os.open(path, os.O_RDWR | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC, 0o640)
+            handle = os.open(path, _FLAGS, 0o640)
             with os.fdopen(handle, "r+b") as file:
-                file.seek(_finished(file.read()))
+                _refuse_if_no_plain_file(path, file.fileno())
+                end = _end_of_what_is_finished(file)
+                file.seek(end)
                 file.truncate()
                 file.write(dump(lines))
                 file.flush()
                 os.fsync(file.fileno())
+            if not end:
+                path.chmod(0o640)  # whatever the umask of slurmctld was: others read it
+                sync_directory(path.parent)
         except OSError as error:
             raise StateError(f"{path}: cannot write to it: {error.strerror or error}") from error
 
@@ -87,12 +101,33 @@ class JournalFile:
         return path
 
 
-def _finished(data: bytes) -> int:
-    return data.rfind(b"\n") + 1
+def _end_of_what_is_finished(file: BinaryIO) -> int:
+    """Return where the last line end of *file* is, and what follows it was never finished."""
+    end = file.seek(0, os.SEEK_END)
+    while end > 0:
+        start = max(0, end - _BLOCK)
+        file.seek(start)
+        found = file.read(end - start).rfind(b"\n")
+        if found >= 0:
+            return start + found + 1
+        end = start
+    return 0
+
+
+def _refuse_if_no_plain_file(path: Path, handle: int) -> None:
+    if not stat.S_ISREG(os.fstat(handle).st_mode):
+        raise OSError(f"{path}: not a plain file")
 
 
 def _lines(path: Path) -> list[Line]:
     try:
-        return load(read_regular(path, limit=_MAX_BYTES))
+        return load(_whole(path))
     except (OSError, RecordError) as error:
         raise StateError(f"{path}: cannot read the journal of reactions: {error}") from error
+
+
+def _whole(path: Path) -> bytes:
+    data = read_regular(path, limit=_MAX_BYTES)
+    if len(data) > _MAX_BYTES:
+        raise RecordError(f"larger than {_MAX_BYTES} bytes")
+    return data

@@ -3,12 +3,20 @@
 from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from datetime import datetime
 from pathlib import Path
 from typing import Protocol
 
 from slurm_hooks.command_line import Answer, CommandLine
 from slurm_hooks.errors import SlurmError
-from slurm_hooks.slurm_text import Node, Reservation, parse_nodes, parse_reservations
+from slurm_hooks.slurm_text import (
+    Node,
+    Reservation,
+    parse_config,
+    parse_nodes,
+    parse_reservations,
+    parse_time,
+)
 
 _IN_ONE_CALL = 2000
 """Nodes whose names fit one argument (131,071 bytes on Linux), with room to spare."""
@@ -35,6 +43,9 @@ class NodeControl(Protocol):
 
     def reservations(self) -> list[Reservation]:
         """Return every reservation."""
+
+    def started_at(self) -> datetime | None:
+        """Return since when slurmctld runs; None where it does not tell."""
 
     def drain(self, nodes: Sequence[str], reason: str) -> None:
         """Stop new jobs on *nodes*; running jobs go on.
@@ -98,6 +109,11 @@ class NodeCommands:
             raise SlurmError(
                 f"{answer.shown}: cannot read the nodes it printed: {error}"
             ) from error
+
+    def started_at(self) -> datetime | None:
+        """As `NodeControl.started_at`; scontrol(1), SHOW CONFIG, BOOT_TIME."""
+        config = parse_config(_checked(self._scontrol("show", "config")).printed)
+        return parse_time(config.get("BOOT_TIME", ""))
 
     def drain(self, nodes: Sequence[str], reason: str) -> None:
         """As `NodeControl.drain`; scontrol(1), UPDATE NODE. 500 nodes are one call of 25 ms."""

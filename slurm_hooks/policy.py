@@ -1,13 +1,14 @@
 """Which reactions follow from which results, within the guard rails. Pure: values in, lines out."""
 
-from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from dataclasses import replace
+from datetime import datetime
 
+from slurm_hooks.case import Case, Latest, draft_entry, in_order, stamp_of
 from slurm_hooks.journal import (
     Book,
     CheckEvent,
+    Draft,
     Entry,
     Event,
     Item,
@@ -15,42 +16,14 @@ from slurm_hooks.journal import (
     Verdict,
     What,
     Word,
-    entry_id,
-    fold,
 )
-from slurm_hooks.reaction import Kind, Reacting, Reaction
+from slurm_hooks.reaction import Kind, Reaction
 from slurm_hooks.reason import written
-from slurm_hooks.record import Evidence, Outcome, Record
+from slurm_hooks.record import Outcome
+from slurm_hooks.room import Rails, Room
+from slurm_hooks.undoing import in_favour, is_being_returned, is_being_undone, ready, withdrawn
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A judged result that nobody has considered yet."""
-
-    record: Record
-    reacting: Reacting
-    earlier: Sequence[Outcome] = ()
-    """The judged results before it, the latest first."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Rails:
-    """How much may be done; numbers of nodes, shares already resolved."""
-
-    shadow: bool = False
-    """Whether everything is decided and nothing done."""
-    held: int
-    """Nodes held by us at once, in the cluster."""
-    held_in: Mapping[str, int] = field(default_factory=dict)
-    """The same for each partition."""
-    taken: int
-    """Nodes newly held within ``window``."""
-    window: timedelta
-    suspect: int
-    """A check that fails on more nodes than this within ``suspect_window`` is suspected itself."""
-    suspect_window: timedelta
-    oldest: timedelta = timedelta(days=1)
-    """A result older than this says nothing of its node any more."""
+__all__ = ["Case", "Rails", "decide"]
 
 
 def decide(
@@ -63,286 +36,211 @@ def decide(
 ) -> list[Line]:
     """Return what to write down about *cases*, and about what waits in *book*.
 
-    *partitions* names those of each node. Only a fail takes a node: confirmed, of a check
-    that is neither suspected nor in its probation, and with room under every cap. The
-    oldest come first, so that the same input gives the same answer.
+    *partitions* names those of each node. Only a fail takes a node: confirmed, the latest
+    word of its check there, of a check that is neither suspected nor in its probation, and
+    with room under every cap. The oldest come first, so that the same input gives the same
+    answer; a case that *book* has considered already adds nothing.
     """
-    ordered = sorted(cases, key=lambda one: (one.record.finished_at, _id(one), one.record.node))
-    suspicions = _suspicions(ordered, book, rails, now=now)
-    lines: list[Line] = [*suspicions]
-    book = fold(lines, book)
-    room = _Room(book, partitions, rails, now=now)
-    for item in _by_age(book.waiting):
-        found: list[Line] = [*_look_again(item, book, room, now=now)]
-        lines.extend(found)
-        book = fold(found, book)
-    for case in ordered:
-        found = [*_superseded(case, book, now=now), *_entries(case, book, room, rails, now=now)]
-        lines.extend(found)
-        book = fold(found, book)
-    for item in _by_age(book.waiting):  # what a pass here let go of
-        if item.entry.kind.undoes is not None:
-            lines.extend(_look_again(item, book, room, now=now))
-    return lines
+    now = now.replace(microsecond=now.microsecond // 1000 * 1000)  # as it will be read back
+    return _Pass(in_order(cases), book, partitions, rails, now=now).lines
 
 
-def condemns(outcome: Outcome, reacting: Reacting) -> bool:
-    """Whether *outcome* speaks against the node: a fail, or a hang where the check says so."""
-    return outcome is Outcome.FAIL or (outcome is Outcome.TIMEOUT and reacting.hang_condemns)
-
-
-def unconfirmed(case: Case) -> str:
-    """Return how many fails are still missing, as text; empty where none is."""
-    wanted, of = case.reacting.confirm_fails, case.reacting.confirm_of
-    judged = [Outcome.FAIL, *case.earlier][:of]
-    fails = judged.count(Outcome.FAIL)
-    return "" if fails >= wanted else f"{fails} of {wanted} fails that confirm it"
-
-
-def _too_old(case: Case, rails: Rails, *, now: datetime) -> bool:
-    return case.record.finished_at < now - rails.oldest
-
-
-def _id(case: Case) -> str:
-    return str(case.record.result_id)
-
-
-def _by_age(items: Iterable[Item]) -> list[Item]:
-    return sorted(items, key=lambda item: (item.entry.at, item.entry.id))
-
-
-def _suspicions(
-    cases: Sequence[Case], book: Book, rails: Rails, *, now: datetime
-) -> Iterator[CheckEvent]:
-    """Yield the checks that fail on so many nodes that they, or the fabric, are suspected."""
-    failing: dict[str, set[str]] = {}
-    for case in cases:
-        reacts = case.reacting.on_fail and not (rails.shadow or case.reacting.shadow)
-        if reacts and condemns(case.record.outcome or Outcome.ERROR, case.reacting):
-            failing.setdefault(case.record.check, set()).add(case.record.node)
-    for check in sorted(failing):
-        nodes = failing[check] | book.failing(check, since=now - rails.suspect_window)
-        if len(nodes) > rails.suspect and book.suspended(check) is None:
-            yield CheckEvent(
-                check=check,
-                word=Word.SUSPENDED,
-                at=now,
-                detail=(
-                    f"{check} failed on {len(nodes)} nodes, more than {rails.suspect}: "
-                    "suspect the check or the fabric"
-                ),
-            )
-
-
-class _Room:
-    """How many nodes may still be taken; what is taken here counts at once."""
+class _Pass:
+    """One run of `decide`; what it has decided counts at once."""
 
     def __init__(
-        self, book: Book, partitions: Mapping[str, Sequence[str]], rails: Rails, *, now: datetime
+        self,
+        cases: Sequence[Case],
+        book: Book,
+        partitions: Mapping[str, Sequence[str]],
+        rails: Rails,
+        *,
+        now: datetime,
     ) -> None:
-        self._partitions, self._rails = partitions, rails
-        pending = {item.entry.node for item in book.unfinished if item.entry.kind.takes}
-        self._held = {item.entry.node for item in book.holds} | pending
-        verified = {item.entry.node for item in book.unfinished if item.entry.kind is Kind.VERIFY}
-        self._taken = book.taken(since=now - rails.window) | (pending - verified)
-        self._held_in = Counter(name for node in self._held for name in partitions.get(node, ()))
+        self.lines: list[Line] = []
+        self._rails, self._now = rails, now
+        self._draft = Draft(book)
+        self._room = Room(book, partitions, rails, now=now)
+        self._latest = Latest(cases, self._draft, now=now)
+        waiting = sorted(book.waiting, key=_age)
+        self._add(self._suspicions(cases, book))
+        for case in cases:
+            self._add(self._superseded(case))
+        for item in waiting:
+            if item.entry.kind.undoes is None:
+                self._look_again(item.entry.id)
+        for case in sorted(cases, key=lambda case: not case.against):
+            self._add(self._entries(case))  # what speaks against a node first: it may not return
+        for node in sorted({item.entry.node for item in (*waiting, *self._draft.book.waiting)}):
+            self._return(node)
 
-    def why_not(self, node: str) -> str:
-        """Return which cap keeps *node* from being taken; empty where none does."""
-        rails = self._rails
-        if node in self._held:
-            return ""
-        if len(self._held) >= rails.held:
-            return f"{len(self._held)} nodes are held already, and no more than {rails.held} may be"
-        if node not in self._taken and len(self._taken) >= rails.taken:
-            return f"{len(self._taken)} nodes were taken lately, no more than {rails.taken} may be"
-        for name in self._partitions.get(node, ()):
-            most = rails.held_in.get(name)
-            if most is not None and self._held_in[name] >= most:
-                return f"{self._held_in[name]} nodes of {name} are held, no more than {most} may be"
-        return ""
+    def _add(self, lines: Iterable[Line]) -> None:
+        for line in lines:
+            self._draft.add(line)
+            self.lines.append(line)
 
-    def take(self, node: str) -> None:
-        """Count *node* as taken."""
-        if node not in self._held:
-            self._held.add(node)
-            self._held_in.update(self._partitions.get(node, ()))
-        self._taken.add(node)
+    def _suspicions(self, cases: Sequence[Case], book: Book) -> Iterator[CheckEvent]:
+        """Yield the checks that fail on so many nodes that they, or the fabric, are suspected."""
+        rails, now = self._rails, self._now
+        known = {item.entry.result_id for item in book.items.values()}
+        failing: dict[str, set[str]] = {}
+        for case in cases:
+            reacts = case.reacting.on_fail and not (rails.shadow or case.reacting.shadow)
+            counts = case.result_id not in known and not case.too_old(rails.oldest, now=now)
+            if reacts and counts and case.against and not self._latest.contradicted(case):
+                failing.setdefault(case.record.check, set()).add(case.record.node)
+        for check in sorted(failing):
+            since = now - rails.suspect_window
+            nodes = failing[check] | book.failing(check, since=since, oldest=rails.oldest)
+            if len(nodes) > rails.suspect and book.suspended(check) is None:
+                yield CheckEvent(
+                    check=check,
+                    word=Word.SUSPENDED,
+                    at=now,
+                    detail=(
+                        f"{check} failed on {len(nodes)} nodes, more than {rails.suspect}: "
+                        "suspect the check or the fabric"
+                    ),
+                )
 
-
-def _look_again(item: Item, book: Book, room: _Room, *, now: datetime) -> Iterator[Line]:
-    """Yield that *item* need not wait any more, if so."""
-    entry = item.entry
-    if entry.kind.undoes is not None:
-        if not _still_failing(entry, book):
-            yield Event(entry=entry.id, what=What.ALLOWED, at=now)
-        return
-    if book.suspended(entry.check) is not None:
-        return
-    if entry.kind.takes:
-        if room.why_not(entry.node):
+    def _superseded(self, case: Case) -> Iterator[Event]:
+        """Yield the end of what still waits, where *case* is later evidence or contradicts it."""
+        if not (case.contradiction or case.against or case.in_favour):
             return
-        room.take(entry.node)
-    yield Event(entry=entry.id, what=What.ALLOWED, at=now)
+        if not case.contradiction and self._latest.contradicted(case):
+            return
+        for item in self._draft.on_node(case.record.node):
+            if item.waiting and self._ends(case, item.entry):
+                ended = case.record.finished_at
+                detail = f"{case.record.outcome} at {ended:%Y-%m-%dT%H:%M:%SZ}"
+                yield Event(entry=item.entry.id, what=What.SUPERSEDED, at=self._now, detail=detail)
 
+    def _ends(self, case: Case, entry: Entry) -> bool:
+        if case.contradiction:
+            withdrawal = entry.outcome is Outcome.ERROR
+            return entry.result_id == case.result_id and not withdrawal
+        if stamp_of(entry) >= case.stamp(self._now):
+            return False
+        if entry.check == case.record.check:
+            return True
+        target = self._draft.item(entry.target)
+        return case.against and target is not None and target.entry.check == case.record.check
 
-def _superseded(case: Case, book: Book, *, now: datetime) -> Iterator[Event]:
-    """Yield the end of what still waits because of earlier results of this check here."""
-    record = case.record
-    for item in book.on_node(record.node):
+    def _look_again(self, entry_id: str) -> None:
+        """Let go what need not wait any more, and give up what has waited too long."""
+        item = self._draft.item(entry_id)
+        if item is None or not item.waiting:
+            return
         entry = item.entry
-        if not item.waiting or entry.check != record.check:
-            continue
-        if record.evidence is Evidence.CONFLICT:
-            over = entry.result_id == _id(case)
+        if entry.judged_at < self._now - self._rails.oldest:
+            detail = "its result is too old to act on"
+            self._add([Event(entry=entry.id, what=What.EXPIRED, at=self._now, detail=detail)])
+            return
+        suspected = self._draft.suspended(entry.check) is not None and not item.approved
+        if self._rails.shadow or suspected or self._why_not(entry):
+            return
+        if entry.kind.takes:
+            self._room.take(entry.node)
+        self._add([Event(entry=entry.id, what=What.ALLOWED, at=self._now)])
+
+    def _return(self, node: str) -> None:
+        """Let go the returns to service that no other check speaks against any more."""
+        if self._rails.shadow:
+            return
+        for item in self._draft.on_node(node):
+            if item.waiting and item.entry.kind.undoes is not None:
+                event = ready(item, self._draft, now=self._now)
+                self._add([event] if event is not None else [])
+
+    def _entries(self, case: Case) -> Iterator[Entry]:
+        """Yield the reactions to *case* that the journal does not have."""
+        shadow = self._rails.shadow or case.reacting.shadow
+        if case.contradiction:
+            found = withdrawn(case, self._draft, shadow=shadow, now=self._now)
+        elif self._latest.contradicted(case):
+            return
+        elif case.against:
+            found = self._against(case)
+        elif case.in_favour and not self._latest.outdated(case):
+            if case.too_old(self._rails.oldest, now=self._now):
+                return
+            found = in_favour(case, self._draft, self._latest, shadow=shadow, now=self._now)
         else:
-            over = entry.judged_at < record.finished_at
-        if over:
-            detail = f"{record.outcome} at {record.finished_at:%Y-%m-%dT%H:%M:%SZ}"
-            yield Event(entry=entry.id, what=What.SUPERSEDED, at=now, detail=detail)
+            return
+        for entry in found:
+            if self._draft.item(entry.id) is None:
+                yield entry
 
-
-def _entries(
-    case: Case, book: Book, room: _Room, rails: Rails, *, now: datetime
-) -> Iterator[Entry]:
-    """Yield the reactions to *case* that the journal does not have."""
-    outcome, reacting = case.record.outcome, case.reacting
-    if case.record.evidence is Evidence.CONFLICT:
-        found = _withdrawn(case, book, now=now)
-    elif outcome is not None and condemns(outcome, reacting):
-        found = _against(case, book, room, rails, now=now)
-    elif outcome is Outcome.PASS:
-        found = _in_favour(case, book, rails, now=now)
-    else:
-        return
-    for entry in found:
-        if entry.id not in book.items:
-            yield entry
-
-
-def _against(
-    case: Case, book: Book, room: _Room, rails: Rails, *, now: datetime
-) -> Iterator[Entry]:
-    kinds = {reaction.kind for reaction in case.reacting.on_fail}
-    for reaction in sorted(case.reacting.on_fail, key=lambda one: one.kind):
-        kind, why = reaction.kind, ""
-        if case.reacting.probation and kind is not Kind.COMMENT:
-            if kind is Kind.NOTIFY or Kind.COMMENT in kinds:
+    def _against(self, case: Case) -> Iterator[Entry]:
+        for reaction, kind in _reactions(case):
+            entry = draft_entry(case, reaction, now=self._now, kind=kind)
+            if self._draft.item(entry.id) is not None:
                 continue
-            kinds.add(Kind.COMMENT)
-            why, kind = f"{kind} is a comment while the check is in its probation", Kind.COMMENT
-        entry = _entry(case, kind, reaction, now=now)
-        if entry.id in book.items:
-            continue
-        verdict, because = _verdict(case, kind, book, room, rails, now=now)
-        yield written(entry, verdict, because or why)
+            verdict, why, standing = self._verdict(case, entry)
+            if kind is not reaction.kind and not why:
+                why = f"{reaction.kind} is a comment while the check is in its probation"
+            yield replace(written(entry, verdict, why), target=standing)
 
+    def _verdict(self, case: Case, entry: Entry) -> tuple[Verdict, str, str]:
+        """Return what is to become of *entry*, why, and which entry stands for it already."""
+        if self._latest.outdated(case):
+            return Verdict.NO, f"a later result of {entry.check} is known", ""
+        if case.unconfirmed:
+            return Verdict.NO, case.unconfirmed, ""
+        if case.too_old(self._rails.oldest, now=self._now):
+            return Verdict.NO, "the result came too late to act on", ""
+        standing = self._standing(entry)
+        if standing:
+            return Verdict.NO, f"the {entry.kind} for an earlier fail stands", standing
+        if self._rails.shadow or case.reacting.shadow:
+            return Verdict.WOULD, "shadow", ""
+        word = self._draft.suspended(entry.check)
+        if word is not None:
+            return Verdict.WAIT, word.detail, ""
+        why_not = self._why_not(entry)
+        if why_not:
+            return Verdict.WAIT, why_not, ""
+        if entry.kind.takes:
+            self._room.take(entry.node)
+        return Verdict.DO, "", ""
 
-def _verdict(
-    case: Case, kind: Kind, book: Book, room: _Room, rails: Rails, *, now: datetime
-) -> tuple[Verdict, str]:
-    node, check = case.record.node, case.record.check
-    if missing := unconfirmed(case):
-        return Verdict.NO, missing
-    if _too_old(case, rails, now=now):
-        return Verdict.NO, "the result came too late to act on"
-    if any(
-        item.entry.kind is kind and item.entry.check == check and (item.stands or item.unfinished)
-        for item in book.on_node(node)
-    ):
-        return Verdict.NO, f"the {kind} for an earlier fail stands"
-    if rails.shadow or case.reacting.shadow:
-        return Verdict.WOULD, "shadow"
-    word = book.suspended(check)
-    if word is not None:
-        return Verdict.WAIT, word.detail
-    if kind.takes:
-        full = room.why_not(node)
-        if full:
-            return Verdict.WAIT, full
-        room.take(node)
-    return Verdict.DO, ""
+    def _why_not(self, entry: Entry) -> str:
+        """Return what keeps *entry* from taking its node, if it does; empty where nothing does.
 
+        A node that is on its way back is waited for: taken now, it would be found taken
+        already, and returned nevertheless.
+        """
+        if not entry.kind.takes:
+            return ""
+        if is_being_returned(entry.node, self._draft):
+            return "the node is just being returned to service"
+        return self._room.why_not(entry.node)
 
-def _in_favour(case: Case, book: Book, rails: Rails, *, now: datetime) -> Iterator[Entry]:
-    """Yield the undoing of what stands on the node because of this check."""
-    if _too_old(case, rails, now=now):
-        return
-    for reaction in sorted(case.reacting.on_pass, key=lambda one: one.kind):
-        undoes = reaction.kind.undoes
-        if undoes is None:
-            entry = _entry(case, reaction.kind, reaction, now=now)
-            shadow = rails.shadow or case.reacting.shadow
-            verdict, why = (Verdict.WOULD, "shadow") if shadow else (Verdict.DO, "")
-            yield written(entry, verdict, why)
-            continue
-        for item in book.on_node(case.record.node):
-            if item.stands and item.entry.kind is undoes and _undone_by(item.entry, case, reaction):
-                entry = _entry(case, reaction.kind, reaction, now=now, target=item.entry)
-                verdict, why = Verdict.DO, ""
-                if rails.shadow or case.reacting.shadow:
-                    verdict, why = Verdict.WOULD, "shadow"
-                elif still := _still_failing(entry, book):
-                    verdict, why = Verdict.WAIT, still
-                yield written(entry, verdict, why)
-
-
-def _withdrawn(case: Case, book: Book, *, now: datetime) -> Iterator[Entry]:
-    """Yield the undoing of what stands on a word that Slurm contradicts."""
-    undo = {Kind.DRAIN: Kind.UNDRAIN, Kind.COMMENT: Kind.UNCOMMENT, Kind.RESERVE: Kind.UNRESERVE}
-    for item in book.on_node(case.record.node):
-        entry = item.entry
-        if entry.result_id == _id(case) and item.stands and entry.kind in undo:
-            reaction = Reaction(kind=undo[entry.kind], prefix=entry.prefix)
-            undoing = _entry(case, reaction.kind, reaction, now=now, target=entry)
-            still = _still_failing(undoing, book)
-            verdict = Verdict.WAIT if still else Verdict.DO
-            yield written(undoing, verdict, still or case.record.detail)
-
-
-def _undone_by(entry: Entry, case: Case, reaction: Reaction) -> bool:
-    """Whether a pass of the case's check may undo *entry*.
-
-    A reservation is undone by whatever check names its prefix, so that a thorough check may
-    return what a quick one took; everything else by its own check alone.
-    """
-    if reaction.kind is Kind.UNRESERVE:
-        return entry.prefix == reaction.prefix
-    return entry.check == case.record.check
-
-
-def _still_failing(undo: Entry, book: Book) -> str:
-    """Return which other checks speak against the node; empty where none does."""
-    if undo.kind is Kind.UNCOMMENT:
+    def _standing(self, entry: Entry) -> str:
+        """Return the entry of the same check that has the effect of *entry*, or nothing."""
+        here = self._draft.on_node(entry.node)
+        held = any(item.holds for item in here)
+        for item in here:
+            other, done = item.entry, item.carried_out
+            if (other.kind, other.check, other.against) != (entry.kind, entry.check, True):
+                continue
+            joined = entry.kind.takes and done is not None and done.what is What.JOINED
+            effective = item.unfinished or (item.stands and (held or not joined))
+            if effective and not is_being_undone(other, self._draft):
+                return other.id
         return ""
-    here = book.on_node(undo.node)
-    resolved = {item.entry.target for item in here if item.entry.kind.undoes} | {undo.target}
-    others = {
-        item.entry.check
-        for item in here
-        if item.entry.kind.takes
-        and item.entry.id not in resolved
-        and item.entry.check != undo.check
-    }
-    return f"{', '.join(sorted(others))} still speaks against the node" if others else ""
 
 
-def _entry(
-    case: Case, kind: Kind, reaction: Reaction, *, now: datetime, target: Entry | None = None
-) -> Entry:
-    record = case.record
-    return Entry(
-        id=entry_id(_id(case), kind, target.id if target else ""),
-        at=now,
-        kind=kind,
-        node=record.node,
-        check=record.check,
-        result_id=_id(case),
-        batch=record.batch,
-        outcome=record.outcome or Outcome.ERROR,
-        judged_at=record.finished_at,
-        detail=record.detail,
-        prefix=reaction.prefix,
-        verdict=Verdict.NO,
-        target=target.id if target else "",
-    )
+def _age(item: Item) -> tuple[datetime, datetime, str]:
+    return item.entry.at, item.entry.judged_at, item.entry.id
+
+
+def _reactions(case: Case) -> Sequence[tuple[Reaction, Kind]]:
+    """Return what is done about a fail, and as which kind: in its probation, one comment."""
+    found = sorted(case.reacting.on_fail, key=lambda one: (one.kind, one.prefix))
+    found = [one for one in found if one.kind.undoes is None]
+    if not case.reacting.probation:
+        return [(one, one.kind) for one in found]
+    said = [one for one in found if one.kind is Kind.COMMENT]
+    instead = [one for one in found if one.kind.takes]
+    return [(one, Kind.COMMENT) for one in (*said, *instead)][:1]

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -54,18 +54,40 @@ def pids() -> Iterator[int]:
 
 
 def descendants(pid: int) -> list[Process]:
-    """Return what *pid* started and what those started, as far as they live."""
-    children: dict[int, list[Process]] = {}
-    for process in map(read_process, pids()):
-        if process is not None:
-            children.setdefault(process.parent, []).append(process)
+    """Return what *pid* started and what those started, as far as they live.
+
+    One that is born or adopted meanwhile may be missing: ask again.
+    """
+    children = listed_children if listed_children(pid) is not None else children_from_all()
     found: list[Process] = []
     left = [pid]
     while left:
-        for child in children.pop(left.pop(), ()):
-            found.append(child)
-            left.append(child.pid)
+        for child in children(left.pop()) or ():
+            process = read_process(child)
+            if process is not None:
+                found.append(process)
+                left.append(child)
     return [process for process in found if not process.ended]
+
+
+def listed_children(pid: int) -> list[int] | None:
+    """Return the children of *pid*, None where the kernel lists none (proc_pid_task(5))."""
+    found: list[int] | None = None
+    with contextlib.suppress(OSError):
+        for thread in os.listdir(_PROC / str(pid) / "task"):  # noqa: PTH208 - names, no paths
+            with contextlib.suppress(OSError):
+                path = _PROC / str(pid) / "task" / thread / "children"
+                found = (found or []) + [int(child) for child in path.read_bytes().split()]
+    return found
+
+
+def children_from_all() -> Callable[[int], list[int]]:
+    """Return what answers as `listed_children`, from one look at all, maybe thousands of them."""
+    children: dict[int, list[int]] = {}
+    for process in map(read_process, pids()):
+        if process is not None:
+            children.setdefault(process.parent, []).append(process.pid)
+    return lambda pid: children.get(pid, [])
 
 
 def ancestors(pid: int) -> set[int]:
@@ -97,11 +119,12 @@ def environment(pid: int) -> dict[bytes, bytes]:
 
 
 def working_directory(pid: int) -> Path | None:
-    """Return the directory that *pid* is in, or None when it cannot be told."""
+    """Return the directory that *pid* is in, removed or not; None when it cannot be told."""
     try:
-        return (_PROC / str(pid) / "cwd").readlink()
+        found = str((_PROC / str(pid) / "cwd").readlink())
     except OSError:
         return None
+    return Path(found.removesuffix(" (deleted)"))
 
 
 def kill(process: Process) -> None:

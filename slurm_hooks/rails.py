@@ -2,8 +2,9 @@
 
 from collections import Counter
 from collections.abc import Sequence
+from math import floor
 
-from slurm_hooks.policy import Rails
+from slurm_hooks.room import Rails
 from slurm_hooks.settings import ReactionMode, ReactionSettings
 from slurm_hooks.slurm_text import Node
 
@@ -27,4 +28,6 @@ def rails(settings: ReactionSettings, nodes: Sequence[Node]) -> Rails:
 
 
 def _of(number: int | float, size: int) -> int:
-    return number if isinstance(number, int) else max(1, int(size * number))
+    if isinstance(number, int):
+        return number
+    return max(1, floor(round(size * number, 6)))  # 29 % of 100 is 29, not 28.999999999999996

@@ -4,7 +4,7 @@ import click
 
 from slurm_hooks.cli import App
 from slurm_hooks.errors import SlurmError
-from slurm_hooks.journal import CheckEvent, Entry, Event, Verdict, What
+from slurm_hooks.journal import Book, CheckEvent, Entry, Event, Verdict, What
 from slurm_hooks.privilege import as_slurm_user
 from slurm_hooks.reactor import Reacted, make_reactor
 from slurm_hooks.reactor import react as react_once
@@ -23,29 +23,30 @@ def react(app: App) -> None:
     done = react_once(make_reactor(app.settings, service_uid=app.settings.service_uid))
     if done.taken_by:
         click.echo(f"another pass is under way ({done.taken_by}); it does the work", err=True)
-    for line in _told(done):
+    for line in told(done):
         click.echo(line)
     if done.problems:
         raise SlurmError("; ".join(done.problems))
 
 
-def _told(done: Reacted) -> list[str]:
-    """Return a line for each thing that was done or decided."""
-    entries = {line.id: line for line in done.lines if isinstance(line, Entry)}
-    told = []
+def told(done: Reacted, book: Book | None = None) -> list[str]:
+    """Return a line for each thing that was done or decided; *book* knows what was before."""
+    entries = {item.entry.id: item.entry for item in book.items.values()} if book else {}
+    entries |= {line.id: line for line in done.lines if isinstance(line, Entry)}
+    lines = []
     for line in done.lines:
         match line:
             case CheckEvent():
-                told.append(f"{line.check}: {line.word}: {line.detail}")
+                lines.append(f"{line.check}: {line.word}: {line.detail}")
             case Entry() if line.verdict is not Verdict.DO:
-                told.append(_line(line, f"{line.verdict}: {line.why}"))
+                lines.append(_line(line, f"{line.verdict}: {line.why}"))
             case Event() if line.what is What.DONE and line.entry in entries:
-                told.append(_line(entries[line.entry], "done"))
+                lines.append(_line(entries[line.entry], "done"))
             case Event() if line.entry in entries:
-                told.append(_line(entries[line.entry], f"{line.what}: {line.detail}"))
+                lines.append(_line(entries[line.entry], f"{line.what}: {line.detail}"))
             case _:
                 pass
-    return told
+    return lines
 
 
 def _line(entry: Entry, what: str) -> str:

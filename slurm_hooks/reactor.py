@@ -4,7 +4,7 @@ import contextlib
 import os
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 
 from slurm_hooks.acts import carry_out, drifted
@@ -14,11 +14,13 @@ from slurm_hooks.journal import Book, Line, fold
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.lease import turn
 from slurm_hooks.node_control import NodeCommands, NodeControl
+from slurm_hooks.oneline import one_line
+from slurm_hooks.ownership import check_reactor, pinned
 from slurm_hooks.policy import Case, decide
 from slurm_hooks.rails import rails
 from slurm_hooks.settings import ReactionMode, Settings
 from slurm_hooks.state import State
-from slurm_hooks.unseen import Seen, Told
+from slurm_hooks.unseen import MOST, Seen, Told
 from slurm_hooks.verified import verifications
 from slurm_hooks.verify import Ward, go_on
 from slurm_hooks.verify_wanted import (
@@ -29,6 +31,9 @@ from slurm_hooks.verify_wanted import (
     wanted_by_leftover,
     wanted_by_marker,
 )
+
+_PASSES = 100
+"""So often it looks again at most: it ends, however fast new results come."""
 
 _STALE_AFTER = timedelta(minutes=2)
 """A pass takes a second; one on another host that has not ended by then is dead."""
@@ -58,6 +63,8 @@ class Reacted:
     """What could not be done; the next pass tries again."""
     taken_by: str = ""
     """Who else reacts just now; that one looks again when it is done."""
+    more: bool = False
+    """Whether there was more to consider than one pass takes."""
 
 
 def react(reactor: Reactor) -> Reacted:
@@ -71,10 +78,15 @@ def react(reactor: Reactor) -> Reacted:
             is done then that is not written down.
         SlurmError: slurmctld does not answer.
     """
+    with reactor.state.real_names():
+        return _react(reactor)
+
+
+def _react(reactor: Reactor) -> Reacted:
     state = reactor.state
     sign = _leave_sign(state)
     done = Reacted()
-    while True:
+    for _ in range(_PASSES):
         with turn(state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER) as ours:
             if ours.taken_by:
                 return done if done.lines or done.problems else Reacted(taken_by=ours.taken_by)
@@ -82,9 +94,11 @@ def react(reactor: Reactor) -> Reacted:
         done = Reacted(
             lines=(*done.lines, *found.lines), problems=(*done.problems, *found.problems)
         )
-        if found.problems or (latest := _sign(state)) == sign:
-            return done
+        latest = _sign(state)
+        if found.problems or (latest == sign and not found.more):
+            break
         sign = latest
+    return done
 
 
 def _pass(reactor: Reactor) -> Reacted:
@@ -102,15 +116,16 @@ def _pass(reactor: Reactor) -> Reacted:
     written.add(first.events)
     if first.problems:
         return written.result(first.problems)
-    nodes, reservations = reactor.control.nodes(), reactor.control.reservations()
-    now, user = reactor.clock(), reactor.settings.service_user
-    written.add(drifted(written.book, nodes, reservations, now=now))
-    cases = [_case(told) for told in reactor.seen.told(unseen)]
+    nodes, now, user = reactor.control.nodes(), reactor.clock(), reactor.settings.service_user
+    reservations, started_at = reactor.control.reservations(), reactor.control.started_at
+    written.add(drifted(written.book, nodes, reservations, started_at=started_at, now=now))
+    partitions = {node.name: node.partitions for node in nodes}
+    cases = [_case(told) for told in reactor.seen.told(unseen) if told.record.node in partitions]
     written.add(
         decide(
             cases,
             written.book,
-            {node.name: node.partitions for node in nodes},
+            partitions,
             rails(rules, nodes),
             now=now,
         )
@@ -126,7 +141,8 @@ def _pass(reactor: Reactor) -> Reacted:
         *wanted_by_age(written.book, nodes, rules.verify_after, now=now),
     ]
     written.add(in_shadow(wanted) if rules.mode is ReactionMode.SHADOW else wanted)
-    return written.result([*then.problems, *go_on(_ward(reactor, written))])
+    found = written.result([*then.problems, *go_on(_ward(reactor, written))])
+    return replace(found, more=sum(map(len, unseen.values())) >= MOST)
 
 
 def ask_to_verify(
@@ -147,7 +163,8 @@ def ask_to_verify(
             reactor.state.reactor_turn, clock=reactor.clock, stale_after=_STALE_AFTER
         ) as ours:
             if not ours.taken_by:
-                return _ask(reactor, names, by=by)
+                with reactor.state.real_names():
+                    return _ask(reactor, names, by=by)
         if time.monotonic() > ends_at:
             raise StateError(f"somebody else reacts just now ({ours.taken_by}); try again")
         time.sleep(_LOOK_AGAIN_S)
@@ -201,7 +218,9 @@ def _case(told: Told) -> Case:
     program = batch.program(record.check)
     visit = next(one for one in batch.visits if one.task == record.task)
     return Case(
-        record=record, reacting=program.reacting, earlier=visit.earlier.get(record.check, ())
+        record=replace(record, detail=one_line(record.detail)),
+        reacting=program.reacting,
+        earlier=visit.earlier.get(record.check, ()),
     )
 
 
@@ -225,10 +244,15 @@ def make_reactor(settings: Settings, *, service_uid: int) -> Reactor:
     """Return a reactor with the real walls.
 
     Raises:
-        StateError: there is no directory for the journal, and none can be made.
+        ConfigError, StateError: as `check_reactor`; or there is no directory for the
+            journal, and none can be made.
     """
+    check_reactor(settings, service_uid=service_uid)
     state = State(settings.state_dir)
-    state.prepare_reactions()
+    state.make_reactions()
+    state = pinned(state, "reactions")
+    with state.real_names():
+        state.prepare_reactions()
     return Reactor(
         settings=settings,
         state=state,

@@ -30,7 +30,7 @@ def use_scratch(local_dir: Path, *, job_id: int, node: str) -> Iterator[Path]:
     Where there is no place for either, what is yielded is not there.
     """
     given = visit_scratch(local_dir, job_id=job_id, node=node)
-    made = None if _is_ours(given) and _takes_data(given) else _make_private()
+    made = None if _is_made_for_us(given) and _takes_data(given) else _make_private()
     if made is None:
         yield given
         return
@@ -57,12 +57,19 @@ def remove_tree(path: Path) -> str:
     return ""
 
 
-def _is_ours(path: Path) -> bool:
+def _is_made_for_us(path: Path) -> bool:
+    """Whether it is the Prolog's, and empty as that leaves it.
+
+    A slurmctld that forgot a job gives its id away again; slurmd knows the id, runs no Prolog
+    for it, and what the forgotten job left, or still uses, is there.
+    """
     try:
         found = path.lstat()
+        if path.is_symlink() or not path.is_dir() or found.st_uid != os.geteuid():
+            return False
+        return not any(path.iterdir())
     except OSError:
         return False
-    return path.is_dir() and not path.is_symlink() and found.st_uid == os.geteuid()
 
 
 def _make_private() -> Path | None:

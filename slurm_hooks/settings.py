@@ -12,9 +12,14 @@ from pathlib import Path
 from slurm_hooks.decode import DecodeError, decode
 from slurm_hooks.duration import format_duration, parse_duration
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.target import Target, check_target
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 VARIABLE = "CLUSTER_DOCTOR_SETTINGS"
+
+
+LONGEST_WINDOW = timedelta(days=30)
+"""No limit on reactions looks back further; see ``KEPT`` in slurm_hooks.journal_file."""
 
 
 class ReactionMode(StrEnum):
@@ -42,6 +47,7 @@ class _Reactions:
     max_result_age: str = "24h"
     verify_marker: str = "cluster-doctor:verify"
     verify_after: str = ""
+    notify: Target | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +74,8 @@ class ReactionSettings:
     """A drained node with this in its reason is verified; empty means none is."""
     verify_after: timedelta
     """Nodes that we drained are verified after so long; 0 means never."""
+    notify: Target | None
+    """Who is told that a check's reactions wait for a person, besides whom the check tells."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +270,16 @@ def _duration(
     return length
 
 
+def _window(path: Path, key: str, text: str) -> timedelta:
+    length = _duration(path, key, text)
+    if length > LONGEST_WINDOW:
+        raise ConfigError(
+            f"{path}: {key}: {text!r} is longer than the journal of reactions looks back; "
+            f"write at most {format_duration(LONGEST_WINDOW)}"
+        )
+    return length
+
+
 def _at_least(path: Path, key: str, number: int, least: int) -> int:
     if number < least:
         raise ConfigError(f"{path}: {key}: {number} is too small; write {least} or more")
@@ -292,17 +310,18 @@ def _reactions(path: Path, raw: _Reactions) -> ReactionSettings:
         max_held=nodes("max_held", raw.max_held),
         max_held_in_partition=nodes("max_held_in_partition", raw.max_held_in_partition),
         max_taken=nodes("max_taken", raw.max_taken),
-        window=_duration(path, key("window"), raw.window),
+        window=_window(path, key("window"), raw.window),
         suspect=nodes("suspect", raw.suspect),
-        suspect_window=_duration(path, key("suspect_window"), raw.suspect_window),
+        suspect_window=_window(path, key("suspect_window"), raw.suspect_window),
         probation=_at_least(path, key("probation"), raw.probation, 0),
-        max_result_age=_duration(path, key("max_result_age"), raw.max_result_age),
+        max_result_age=_window(path, key("max_result_age"), raw.max_result_age),
         verify_marker=_marker(path, key("verify_marker"), raw.verify_marker),
         verify_after=(
             _duration(path, key("verify_after"), raw.verify_after)
             if raw.verify_after
             else timedelta(0)
         ),
+        notify=_target(path, key("notify"), raw.notify),
     )
 
 
@@ -313,6 +332,15 @@ def _marker(path: Path, key: str, text: str) -> str:
             f"{path}: {key}: {text!r} is not one word of 8 to 64 ASCII characters, nor empty"
         )
     return text
+
+
+def _target(path: Path, key: str, target: Target | None) -> Target | None:
+    if target is not None:
+        try:
+            check_target(target)
+        except ValueError as error:
+            raise ConfigError(f"{path}: {key}: {error}") from error
+    return target
 
 
 def _environment(path: Path, variables: dict[str, str]) -> dict[str, str]:

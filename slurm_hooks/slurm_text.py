@@ -149,7 +149,7 @@ def _node(shown: str) -> Node:
         reason=text,
         reason_user=user,
         reason_at=at,
-        last_busy_at=_time(fields.get("LastBusyTime", "")),
+        last_busy_at=parse_time(fields.get("LastBusyTime", "")),
         comment=typed.get("Comment", ""),
     )
 
@@ -186,7 +186,7 @@ def _reason(typed: str) -> tuple[str, str, datetime | None]:
     if not found:
         return typed, "", None
     lines = [found[1], *(line.removeprefix(" " * 10) for line in more)]
-    return "\n".join(lines), found[2], _time(found[3])
+    return "\n".join(lines), found[2], parse_time(found[3])
 
 
 def parse_reservations(text: str) -> list[Reservation]:
@@ -207,8 +207,8 @@ def _reservation(name: str, fields: dict[str, str]) -> Reservation:
         users=_names(fields.get("Users", "")),
         flags=frozenset(_names(fields.get("Flags", ""))),
         state=fields.get("State", ""),
-        starts_at=_time(fields.get("StartTime", "")),
-        ends_at=_time(fields.get("EndTime", "")),
+        starts_at=parse_time(fields.get("StartTime", "")),
+        ends_at=parse_time(fields.get("EndTime", "")),
     )
 
 
@@ -249,9 +249,9 @@ def _queued(fields: list[str]) -> Task:
         reason=reason,
         node=node,
         required_node=required,
-        submitted_at=_time(submitted),
-        started_at=_time(started),
-        ended_at=_time(ended),
+        submitted_at=parse_time(submitted),
+        started_at=parse_time(started),
+        ended_at=parse_time(ended),
         comment=_known(comment),
     )
 
@@ -271,9 +271,9 @@ def _accounted(fields: list[str]) -> Task:
         state=(state.split() or [""])[0].rstrip("+"),
         reason=state,
         node="" if node == "None assigned" else node,
-        submitted_at=_time(submitted),
-        started_at=_time(started),
-        ended_at=_time(ended),
+        submitted_at=parse_time(submitted),
+        started_at=parse_time(started),
+        ended_at=parse_time(ended),
         comment=name,
         exit_code=exit_code,
     )
@@ -291,7 +291,7 @@ def _number(text: str) -> int:
     return int(text) if text.isdigit() else 0
 
 
-def _time(text: str) -> datetime | None:
+def parse_time(text: str) -> datetime | None:
     """Return a time that Slurm printed under TZ=UTC, or None for N/A, Unknown and the like."""
     try:
         return datetime.fromisoformat(text).replace(tzinfo=UTC)

@@ -1,17 +1,21 @@
 """The state directory: who writes what where, and nothing else knows its layout."""
 
+import contextlib
 import errno
 import itertools
+import json
 import os
+import re
 import shutil
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 from slurm_hooks import batch as batches
 from slurm_hooks import suspension
 from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission
+from slurm_hooks.decode import decode
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import read_regular, sync_directory, write_durably
 from slurm_hooks.record import Record, dumps
@@ -42,15 +46,19 @@ class State:
         reactions/                       the reactor's; SlurmUser's own
         reactions/<month>.jsonl          the journal: what was decided and what became of it
         reactions/seen/<batch>           the records that were considered
+        notices/<notice>.json            what became of each try to tell somebody
         tried/<check>                    there once the check is past its probation
         suspended/<check>.json           who switched a check off by command, and why
         history/                         Parquet segments
         sweep/                           whose turn it is to sweep
         first-seen.json                  since when each check is known
+        told-reactions.json              which states of reactions are in the history
         status.sqlite free-nodes.txt heartbeat.json
     """
 
     root: Path
+    pins: Mapping[str, Path] = field(default_factory=dict, compare=False)
+    """Other ways to directories below the root, as `slurm_hooks.ownership.pinned` makes them."""
 
     @property
     def batches(self) -> Path:
@@ -70,7 +78,7 @@ class State:
     @property
     def controller(self) -> Path:
         """Owned by SlurmUser, writable by the service group."""
-        return self.root / "controller"
+        return self.pins.get("controller", self.root / "controller")
 
     @property
     def tried(self) -> Path:
@@ -80,7 +88,7 @@ class State:
     @property
     def reactions(self) -> Path:
         """The reactor's journal; owned by SlurmUser, readable by the service group."""
-        return self.root / "reactions"
+        return self.pins.get("reactions", self.root / "reactions")
 
     @property
     def reactor_turn(self) -> Path:
@@ -96,6 +104,11 @@ class State:
     def considered(self) -> Path:
         """Which records the reactor considered."""
         return self.reactions / "seen"
+
+    @property
+    def notices(self) -> Path:
+        """What became of each notice that a sweep tried to deliver."""
+        return self.root / "notices"
 
     @property
     def aside(self) -> Path:
@@ -148,9 +161,22 @@ class State:
             (self.archive, _PRIVATE),
             (self.spool, _PRIVATE),
             (self.aside, _PRIVATE),
+            (self.notices, _PRIVATE),
             (self.history, _READABLE),
         ):
             _make(path, mode)
+
+    @contextlib.contextmanager
+    def real_names(self) -> Iterator[None]:
+        """Let errors in the block name directories as people know them, not by their pins."""
+        try:
+            yield
+        except StateError as error:
+            text = str(error)
+            for name, pin in self.pins.items():
+                known = str(self.root / name).replace("\\", r"\\")
+                text = re.sub(rf"{re.escape(str(pin))}(?!\d)", known, text)
+            raise StateError(text) from error
 
     def prepare_reactions(self) -> None:
         """Make what the reactor keeps its books in; it must not run as the service account.
@@ -158,18 +184,29 @@ class State:
         Raises:
             StateError: the directory is missing or somebody else's; the message has the remedy.
         """
+        self.make_reactions()
         try:
-            _make(self.reactions, _SHARED)
             _make(self.considered, _SHARED)
         except StateError as error:
             raise StateError(f"{error}; {self._whose_reactions()}") from error
         if not os.access(self.considered, os.W_OK):
             raise StateError(f"{self.considered}: cannot write there; {self._whose_reactions()}")
 
+    def make_reactions(self) -> None:
+        """Make the reactor's directory where it is missing, and nothing in it.
+
+        Raises:
+            StateError: as `prepare_reactions`.
+        """
+        try:
+            _make(self.reactions, _SHARED)
+        except StateError as error:
+            raise StateError(f"{error}; {self._whose_reactions()}") from error
+
     def _whose_reactions(self) -> str:
         return (
             "the reactor runs as SlurmUser, and its books are that account's: "
-            f"install -d -o slurm -g cluster-doctor -m 2750 {self.reactions}"
+            f"install -d -o slurm -g cluster-doctor -m 2750 {self.root / 'reactions'}"
         )
 
     def write_batch(self, batch: Batch) -> None:
@@ -305,6 +342,24 @@ class State:
     def spooled(self) -> list[Path]:
         """Return the record files in the spool, in name order."""
         return [path for path in _entries(self.spool) if not path.name.startswith(".")]
+
+    def told(self) -> dict[str, int]:
+        """Return which states of reactions are in the history: how much had happened to each.
+
+        Raises:
+            StateError: it cannot be read.
+        """
+        path = self.root / "told-reactions.json"
+        try:
+            return decode(dict[str, int], json.loads(read_regular(path, limit=100_000_000)))
+        except FileNotFoundError:
+            return {}
+        except (OSError, ValueError) as error:
+            raise StateError(f"{path}: cannot read it: {error}; remove it") from error
+
+    def mark_told(self, revisions: Mapping[str, int]) -> None:
+        """Write down which states of reactions are in the history."""
+        _write(self.root / "told-reactions.json", json.dumps(dict(revisions)).encode())
 
     def is_recorded(self, batch_id: str) -> bool:
         """Whether the plan of batch *batch_id* is in the history, or there is no such batch."""

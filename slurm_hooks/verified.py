@@ -6,9 +6,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from slurm_hooks.batch import Batch
+from slurm_hooks.case import condemns
 from slurm_hooks.journal import Book, Entry, Event, Item, Verdict, What, entry_id
 from slurm_hooks.node_text import safe_text
-from slurm_hooks.policy import condemns
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import written
 from slurm_hooks.record import Outcome, Record
@@ -87,8 +87,13 @@ def judge(visits: Sequence[Visited]) -> Judged:
         return Judged(standing=Standing.PASSED)
     unjudged = [visit for visit in visits if not all(map(_is_good, visit.records.values()))]
     if len(unjudged) >= TRIES:
-        said = (f"{one} ended {latest[one].outcome}: {latest[one].detail}" for one in left[:1])
-        return Judged(standing=Standing.FAILED, left=left, why="; ".join(said))
+        said = [
+            f"{one} ended {latest[one].outcome}: {latest[one].detail}"
+            for one in left
+            if one in latest
+        ]
+        why = said[0] if said else f"{left[0]} was never run"
+        return Judged(standing=Standing.FAILED, left=left, why=why)
     return Judged(standing=Standing.AGAIN, left=left)
 
 

@@ -18,7 +18,10 @@ from slurm_hooks.state import State
 
 ROOT = Path(__file__).parent.parent
 OURS = {name: f"analytics.cli:{name}" for name in ("status", "history", "ingest")} | {
-    "runs": "analytics.runs_cli:runs"
+    "runs": "analytics.runs_cli:runs",
+    "nodes": "analytics.nodes_cli:nodes",
+    "node": "analytics.node_cli:node",
+    "reactions": "analytics.reactions_cli:reactions",
 }
 
 

@@ -1,13 +1,16 @@
 """Calls the shims as Slurm does, with whatever is wrong that day."""
 
+import contextlib
 import os
 import shlex
+import signal
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from slurm_hooks.install import SHIMS, install_hooks
+from tests.programs import wait_until
 from tests.visits import BATCH_ID, Node, processes_of, python_argv
 
 NAMES = tuple(shim.name for shim in SHIMS)
@@ -52,16 +55,19 @@ class Hooks:
         return self
 
     def start(
-        self, name: str, changes: Mapping[str, str | bytes] | None = None, *, blocked: bool = False
+        self,
+        name: str,
+        changes: Mapping[str, str | bytes] | None = None,
+        *,
+        launcher: Sequence[str] = (),
     ) -> subprocess.Popen[bytes]:
-        """Start shim *name* with Slurm's environment and *changes*; all signals blocked or not."""
+        """Start shim *name*, through *launcher*, with Slurm's environment and *changes*."""
         environment: dict[str, str | bytes] = {
             **ENVIRONMENT,
             "SLURM_SCRIPT_CONTEXT": CONTEXTS[name],
             "SLURM_JOB_WORK_DIR": str(self.node.root),
             **(changes or {}),
         }
-        launcher = ["env", "--block-signal"] if blocked else []
         return subprocess.Popen(
             [*launcher, str(self.directory / name)],
             env={os.fsencode(key): os.fsencode(value) for key, value in environment.items()},
@@ -74,12 +80,29 @@ class Hooks:
         """The processes that the shims have started and that still live."""
         return processes_of(f"SLURM_JOB_WORK_DIR={self.node.root}\0")
 
-    def call(self, name: str, changes: Mapping[str, str | bytes] | None = None) -> int:
-        """Run shim *name* to its end; returns its exit code once nobody holds its output open."""
-        with self.start(name, changes) as process:
+    def call(
+        self,
+        name: str,
+        changes: Mapping[str, str | bytes] | None = None,
+        *,
+        launcher: Sequence[str] = (),
+    ) -> int:
+        """Run shim *name* to its end; returns its exit code once nobody holds its output open.
+
+        As Slurm does, kills what is left in its process group then.
+        """
+        with self.start(name, changes, launcher=launcher) as process:
             said, _ = process.communicate(timeout=30)
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(process.pid, signal.SIGKILL)
             assert said == b""
             return process.returncode
+
+    def finish(self, name: str, changes: Mapping[str, str | bytes] | None = None) -> int:
+        """Run shim *name*, and what goes on behind its back, to the end."""
+        code = self.call(name, changes)
+        wait_until(lambda: not self.left())
+        return code
 
 
 def fake_python(path: Path, script: str, *, mode: int = 0o755) -> Path:

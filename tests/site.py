@@ -1,18 +1,23 @@
 """A site on the lab: its sweeps, what they planned, what the history says of it."""
 
-import json
 import subprocess
 from collections import Counter
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
+from analytics.ask import ask
+from analytics.question import Wanted, question
+from analytics.result import Result
 from slurm_hooks.state import State
 from tests.lab import Lab
-from tests.lab.users import SERVICE
+from tests.lab.users import SERVICE, SLURM
 
 SHIPPED = ("cpu", "memory", "storage", "dl-unit")
-FIELDS = "node,check,outcome,detail,batch,task"
+TWICE = "Duplicate jobid"
+"""Slurm's reason where it drains a node that still has a job whose id it gave away again."""
+ADMINISTRATOR_S = 90.0
 
 
 class Row(NamedTuple):
@@ -22,6 +27,8 @@ class Row(NamedTuple):
     detail: str
     batch: str
     task: int
+    partition: str
+    job: int
 
 
 def doctor(lab: Lab, *arguments: str, check: bool = True) -> "subprocess.CompletedProcess[str]":
@@ -34,8 +41,23 @@ def sweep_and_wait(lab: Lab) -> None:
 
 
 def history(lab: Lab) -> list[Row]:
-    found = json.loads(doctor(lab, "history", "-S", "now-1days", "--json", "-o", FIELDS).stdout)
-    return [Row(*(one[name] for name in FIELDS.split(","))) for one in found]
+    """What `cluster-doctor history` shows of the last day, without starting it."""
+    now = datetime.now(UTC)
+    wanted = Wanted(cluster="lab", since=now - timedelta(days=1), until=now)
+    found = [Result._make(row) for row in ask(State(lab.state_dir), *question(wanted))]
+    return [
+        Row(
+            node=one.node,
+            check=one.check_name,
+            outcome=one.outcome,
+            detail=one.detail,
+            batch=one.batch,
+            task=one.task,
+            partition=one.partition,
+            job=one.job_id,
+        )
+        for one in found
+    ]
 
 
 def planned(lab: Lab) -> list[tuple[str, int, str]]:
@@ -91,6 +113,35 @@ def make_due(lab: Lab, check: str) -> None:
     """Let what was found of *check* be stale at once."""
     definition = lab.definitions / f"{check}.yaml"
     definition.write_text(definition.read_text().replace("1h", "1s"))
+
+
+def recover_with_administrator(lab: Lab, check: str) -> None:
+    """Sweep as cron does once slurmctld was killed, until *check* is proven on every node.
+
+    What Slurm drains then by itself is given back, as an administrator has to; nobody else
+    may have drained a node.
+    """
+
+    def proven() -> bool:
+        give_back(lab)
+        doctor(lab, "sweep")
+        if State(lab.state_dir).open_batches():
+            return False
+        passed = {row.node for row in history(lab) if (row.check, row.outcome) == (check, "pass")}
+        return passed == set(lab.nodes)
+
+    lab.wait_for(proven, ADMINISTRATOR_S, f"{check} to be proven everywhere")
+    give_back(lab)
+    lab.wait_until_idle()
+
+
+def give_back(lab: Lab) -> None:
+    """Resume what slurmctld drained over an id that it gave away again, and see that we did not."""
+    drained = lab.drained()
+    assert {why for why, _ in drained.values()} <= {TWICE}, drained
+    assert {who for _, who in drained.values()} <= {"root", SLURM}, drained
+    if drained:
+        lab.run(["scontrol", "update", f"NodeName={','.join(drained)}", "State=RESUME"])
 
 
 def assert_nothing_lost(lab: Lab) -> None:

@@ -93,7 +93,7 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
     ("arguments", "message"),
     [
         (["histroy"], "there is no command 'histroy' (did you mean 'history'?); see "),
-        (["xyz"], "there is no command 'xyz'; there are history, ingest, runs, status; see "),
+        (["xyz"], "there is no command 'xyz'; there are history, ingest, node, nodes, "),
         (["--bogus"], "No such option '--bogus'"),
         (["status", "--jsonn"], "status: No such option '--jsonn'"),
         (["status", "extra"], "status: Got unexpected extra argument (extra); see "),
@@ -181,6 +181,10 @@ def test_help_and_status_import_nothing_heavy(site: Site) -> None:
         ["status", "-N", "n1,n2", "-s", "fail"],
         ["history", "--help"],
         ["runs", "--help"],
+        ["nodes", "-N", "n1,n2", "-s", "drain,failing"],
+        ["node", "--help"],
+        ["reactions", "-N", "n1,n2", "-s", "waiting"],
+        ["reactions", "approve", "--help"],
     ):
         done = site.start(*arguments, python=("-X", "importtime"))
         assert done.returncode == 0, done.stderr

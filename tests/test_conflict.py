@@ -2,48 +2,31 @@
 
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurm_hooks.batch import Batch, ControllerWord, Program, Shape, Visit
+from slurm_hooks.batch import ControllerWord
 from slurm_hooks.record import Evidence, Outcome, Record
-from slurm_hooks.settle import CLOCKS_DIFFER, VisitEvidence, settle
+from slurm_hooks.settle import CLOCKS_DIFFER
 from slurm_hooks.slurm_text import Task
+from tests.evidence import (
+    CHECKS,
+    MINUTE,
+    NOW,
+    STARTED,
+    evidence,
+    record,
+    settled,
+    task,
+    word,
+)
 
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-STARTED, ENDED = NOW - timedelta(minutes=40), NOW - timedelta(minutes=30)
-MINUTE = timedelta(minutes=1)
-CHECKS = ("cpu", "memory")
-VISIT = Visit(task=0, node="n1", checks=CHECKS)
-BATCH = Batch(
-    id="20261121T110000Z-00000000",
-    token="secret",
-    cluster="lab",
-    created_at=NOW - timedelta(hours=1),
-    partition="background",
-    shape=Shape(),
-    time_limit_s=600,
-    start_by=NOW - timedelta(minutes=30),
-    throttle=1,
-    programs=tuple(Program(name=name, argv=("true",), time_limit_s=60) for name in CHECKS),
-    visits=(VISIT,),
-)
-PASSED = Record(
-    cluster="lab", batch=BATCH.id, task=0, attempt=0, check="cpu", node="n1", job_id=5,
-    token="secret", evidence=Evidence.RUNNER, outcome=Outcome.PASS, detail="all well",
-    started_at=STARTED + MINUTE, finished_at=STARTED + 2 * MINUTE,
-)  # fmt: skip
-RAN = Task(
-    job_id=5, array_job_id=4, task=0, state="COMPLETED", node="n1",
-    started_at=STARTED, ended_at=ENDED,
-)  # fmt: skip
-NEVER = replace(RAN, node="", started_at=None)
-WORD = ControllerWord(
-    batch=BATCH.id, task=0, attempt=0, job_id=5, node="n1", exit_status=0, ended_at=ENDED
-)
+PASSED = record("cpu", Outcome.PASS, detail="all well")
+RAN, NEVER = task("COMPLETED"), task("COMPLETED", node="")
+WORD = word()
 
 
 def overruled(
@@ -52,17 +35,9 @@ def overruled(
     tasks: Sequence[Task] = (),
     word: ControllerWord | None = None,
 ) -> list[Record]:
-    """The records of conflict over `cpu`; `memory` has its result."""
-    evidence = VisitEvidence(
-        finished=frozenset(CHECKS),
-        judged={"cpu": records},
-        interrupted={},
-        word=word,
-        task=tasks[-1] if tasks else None,
-        incarnations=tasks,
-        submitted_at=BATCH.created_at,
-    )
-    return settle(BATCH, VISIT, evidence, now=NOW, grace=timedelta(0))
+    """The records of conflict over `cpu`; the others have their results."""
+    everything = frozenset(CHECKS)
+    return settled(evidence(finished=everything, judged={"cpu": records}, tasks=tasks, word=word))
 
 
 @pytest.mark.parametrize(
@@ -214,25 +189,24 @@ def test_from_any_evidence_every_check_gets_one_outcome_and_a_pass_only_from_a_r
         check: [one for one in records if one.check == check and one.outcome] for check in CHECKS
     }
     stopped = {one.check: one for one in records if one.outcome is None and not told[one.check]}
-    evidence = VisitEvidence(
+    found = evidence(
         finished=frozenset(check for check in CHECKS if told[check]),
-        judged={check: found for check, found in told.items() if found},
+        judged={check: ones for check, ones in told.items() if ones},
         interrupted=stopped,
         word=word,
-        task=tasks[-1] if tasks else None,
-        incarnations=tasks,
-        submitted_at=BATCH.created_at if submitted else None,
+        tasks=tasks,
+        submitted=submitted,
     )
-    ours = settle(BATCH, VISIT, evidence, now=NOW, grace=timedelta(seconds=grace))
+    ours = settled(found, timedelta(seconds=grace))
     assert all(one.outcome is not None and not one.outcome.judged for one in ours)
     assert all(one.outcome is Outcome.ERROR for one in ours if one.evidence is Evidence.CONFLICT)
     final = {}
     for one in sorted([*ours, *(found[0] for found in told.values() if found)], key=_revision):
         final[one.check] = one
-    for check, record in final.items():
-        if record.outcome is Outcome.PASS:
-            assert record.evidence is Evidence.RUNNER
-            assert record in told[check]
+    for check, one in final.items():
+        if one.outcome is Outcome.PASS:
+            assert one.evidence is Evidence.RUNNER
+            assert one in told[check]
     over = not tasks or tasks[-1].ended
     if over and not grace:
         assert set(final) == set(CHECKS)

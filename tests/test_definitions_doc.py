@@ -110,7 +110,7 @@ def test_every_reaction_is_documented_with_its_keys() -> None:
     for name, field in Reactions.model_fields.items():
         inner = next(models_in(field.annotation))
         assert all(f"`{key}`" in "".join(ROWS[name]) for key in inner.model_fields), name
-    assert set(Notice.model_fields) == {"command", "webhook"}
+    assert set(Notice.model_fields) == {"command", "webhook", "template"}
 
 
 def test_every_other_spelling_is_documented() -> None:

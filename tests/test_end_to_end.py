@@ -1,5 +1,6 @@
 """The main job on a real cluster: whatever happens to a visit, it ends explained, once."""
 
+import json
 import os
 import random
 import signal
@@ -44,6 +45,8 @@ def test_every_node_is_judged_or_explained(site: Lab) -> None:
     passed = {(node, check): "pass" for node in visited for check in ("quick", "other")}
     faults = {("n003", "quick"): "fail", ("n004", "quick"): "error", ("n005", "other"): "error"}
     assert found == passed | faults
+    shown = json.loads(doctor(site, "history", "--json", "-o", "node,check,outcome").stdout)
+    assert {(one["node"], one["check"]): one["outcome"] for one in shown} == found
     plan = dict(line.split("|")[:2] for line in doctor(site, "plan", "-nP").stdout.splitlines())
     assert plan["n001"] == "busy"
     assert plan["n002"] == "drained"
@@ -124,6 +127,7 @@ def test_a_node_that_dies_under_a_visit_is_told_apart_from_a_sick_one(
 
 def test_slurmctld_may_go_and_come_while_visits_run(site: Lab) -> None:
     site.add_check("slow", command=["sleep", "5"])
+    site.configure(max_concurrent_visits=8, record_grace="0s", slurm_timeout="3s")
     doctor(site, "sweep")
     started = "every check to run; a launch that is cut off keeps its node for minutes"
     site.wait_for(lambda: len(list(processes_of_checks(site))) >= len(site.nodes), 30, started)

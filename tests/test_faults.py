@@ -14,6 +14,7 @@ from tests.disks import fill, run
 from tests.lab import Lab, mounts, processes
 from tests.lab.gates import Gates
 from tests.lab.layout import make_state
+from tests.lab.saved import forgetful
 from tests.lab.users import ORDINARY, SERVICE
 from tests.site import (
     assert_nothing_lost,
@@ -22,12 +23,16 @@ from tests.site import (
     make_due,
     only,
     processes_of_checks,
+    recover_with_administrator,
     running,
     sweep_and_wait,
     wait_until_running,
 )
 
 pytestmark = pytest.mark.lab
+
+MISSED_AFTER_S = 15.0
+"""A younger batch job is not missed: BatchStartTimeout, ten seconds, and two to be sure."""
 
 
 def proven(lab: Lab) -> set[str]:
@@ -45,13 +50,17 @@ def recover(lab: Lab) -> None:
 def gates(site: Lab) -> Gates:
     """The site's sweeps go through gates, and wait 5 s at most for a command of Slurm's."""
     made = Gates.make(site.root)
+    _go_through(made, site, "5s")
+    return made
+
+
+def _go_through(gates: Gates, site: Lab, slurm_timeout: str) -> None:
     site.configure(
         max_concurrent_visits=8,
         record_grace="0s",
-        slurm_bin=str(made.directory),
-        slurm_timeout="5s",
+        slurm_bin=str(gates.directory),
+        slurm_timeout=slurm_timeout,
     )
-    return made
 
 
 # slurmctld, while a sweep submits
@@ -70,24 +79,71 @@ def test_slurmctld_goes_while_a_sweep_submits(
     site: Lab, gates: Gates, moment: str, how: str
 ) -> None:
     site.add_check("quick")
+    _go_through(gates, site, "3s" if how == "pause" else "10s")
     gates.stop_at(moment)
     sweep = site.start_as_service(["cluster-doctor", "sweep"])
     with gates.reached():
-        end = {"pause": site.slurmctld.pause, "kill": site.slurmctld.kill}
-        end.get(how, site.slurmctld.stop)()
-        if how == "restart":
+        if how == "pause":
+            site.slurmctld.pause()
+        else:
+            site.slurmctld.stop()
             site.slurmctld.start()
     said, _ = sweep.communicate(timeout=60)
     assert sweep.returncode == (0 if how == "restart" else 1), said
     assert "bug of ours" not in said
     if how == "pause":
         site.slurmctld.resume()
-    else:
-        site.slurmctld.start()
     recover(site)
     assert_nothing_lost(site)
     assert proven(site) == set(site.nodes)
     assert State(site.state_dir).open_batches() == []
+
+
+@pytest.mark.parametrize("moment", ["after sbatch", "after pin", "before release"])
+def test_slurmctld_is_killed_while_a_sweep_submits(site: Lab, gates: Gates, moment: str) -> None:
+    """It comes back without the jobs that it took, and gives their ids away again."""
+    site.add_check("quick", retry_after="1s")
+    _go_through(gates, site, "3s")
+    kill = forgetful(site)
+    gates.stop_at(moment)
+    sweep = site.start_as_service(["cluster-doctor", "sweep"])
+    with gates.reached():
+        kill()
+    said, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 1, said
+    assert "bug of ours" not in said
+    site.slurmctld.start()
+    _go_through(gates, site, "10s")
+    recover_with_administrator(site, "quick")
+    assert_nothing_lost(site)
+
+
+# slurmctld, while visits run
+
+
+@pytest.mark.parametrize("knows", ["nothing of them", "that they are held"])
+def test_slurmctld_is_killed_while_visits_run(site: Lab, gates: Gates, knows: str) -> None:
+    """What it knows when it is back is what it has saved before."""
+    site.add_check("slow", command=["sleep", "8"], retry_after="1s")
+    _go_through(gates, site, "10s")
+    kill = forgetful(site) if knows == "nothing of them" else None
+    gates.stop_at("before release")
+    sweep = site.start_as_service(["cluster-doctor", "sweep"])
+    with gates.reached():
+        kill = kill or forgetful(site)
+    said, _ = sweep.communicate(timeout=60)
+    assert sweep.returncode == 0, said
+    started = "every check to run; a launch that is cut off keeps its node for minutes"
+    site.wait_for(lambda: len(list(processes_of_checks(site))) >= len(site.nodes), 30, started)
+    kill()
+    _go_through(gates, site, "3s")
+    assert doctor(site, "sweep", check=False).returncode == 1
+    site.slurmctld.start()
+    _go_through(gates, site, "10s")
+    site.add_check("slow", retry_after="1s")  # as quick as any from now on
+    recover_with_administrator(site, "slow")
+    assert_nothing_lost(site)
+    assert not [row.detail for row in history(site) if "scratch" in row.detail]
 
 
 # slurmdbd and its database, during the whole visit
@@ -115,12 +171,15 @@ def test_a_node_that_reboots_under_a_visit(site: Lab) -> None:
     site.add_check("slow", command=["sleep", "60"])
     doctor(site, "sweep")
     site.wait_for(lambda: bool(list(processes_of_checks(site))), 20, "the check to run")
+    began = time.monotonic()
     site.slurmd("n000").kill()
     gone = [pid for pid in processes.of_lab(site.root) if _is_of_a_job(pid)]
     for pid in [*gone, *processes_of_checks(site)]:
         processes.send(pid, signal.SIGKILL, site.root)
     site.wait_for(lambda: not list(processes_of_checks(site)), 20, "the node to be empty")
     site.slurmd("n000").start()
+    site.wait_for(lambda: time.monotonic() - began > MISSED_AFTER_S, 30, "the visit to be old")
+    site.run(["scontrol", "reconfigure"])  # so that the node registers, which else takes a minute
     site.wait_for(lambda: not running(site), 60, "slurmctld to miss the visit")
     site.add_check("slow")  # as quick as any from now on
     recover(site)
@@ -179,7 +238,7 @@ def test_the_state_directory_takes_nothing_during_the_visit(
         assert "cannot" in refused.stderr
         assert "bug of ours" not in refused.stderr
         repair()
-        recover(site)
+        sweep_and_wait(site)
         make_due(site, "quick")
         recover(site)
         doctor(site, "ingest")

@@ -109,7 +109,7 @@ def test_the_wheels_hooks_work_with_its_python(bare_python: Path, tmp_path: Path
     scratch = visit_scratch(installed.node.local_dir, job_id=JOB_ID, node=NODE)
     assert installed.call(PROLOG) == 0
     assert scratch.is_dir()
-    assert installed.call(EPILOG) == 0
+    assert installed.finish(EPILOG) == 0
     assert not scratch.exists()
-    assert installed.call(EPILOG_SLURMCTLD) == 0
+    assert installed.finish(EPILOG_SLURMCTLD) == 0
     assert len(list(installed.node.state.controller.iterdir())) == 1

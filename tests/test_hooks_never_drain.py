@@ -36,6 +36,7 @@ HUNG_PYTHONS = {
     "stops timeout, deaf": "trap '' TERM; kill -STOP $PPID; sleep 1000; sleep 1001",
     "stops itself": "kill -STOP $$",
 }
+SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM)
 BOUND_S = 15.0
 """13 s are promised; Slurm's PrologEpilogTimeout should be 60 s."""
 
@@ -56,7 +57,7 @@ def test_a_broken_interpreter(name: str, fault: str, tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK + BROKEN_PYTHONS[fault])
     hooks = make(tmp_path, python)
     assert hooks.call(name) == 0
-    assert python.with_name("python.ran").exists()
+    wait_until(python.with_name("python.ran").exists)
     end(hooks.left())
 
 
@@ -69,7 +70,6 @@ def test_an_interpreter_that_is_missing_or_not_executable(name: str, tmp_path: P
 
 def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> None:
     """All at once, as they only wait; with and without the signals that slurmd may block."""
-    started = time.monotonic()
     running: dict[tuple[str, str, bool], subprocess.Popen[bytes]] = {}
     all_hooks = []
     for fault, script in HUNG_PYTHONS.items():
@@ -78,33 +78,41 @@ def test_a_hung_interpreter_ends_in_time_and_leaves_nothing(tmp_path: Path) -> N
         all_hooks.append(hooks)
         for name in NAMES:
             for blocked in (False, True):
-                running[fault, name, blocked] = hooks.start(name, blocked=blocked)
+                launcher = ["env", "--block-signal"] if blocked else []
+                running[fault, name, blocked] = hooks.start(name, launcher=launcher)
+    started = time.monotonic()
     for case, process in running.items():
         with process:
             assert process.wait(timeout=BOUND_S) == 0, case
     assert time.monotonic() - started < BOUND_S
-    wait_until(lambda: not any(hooks.left() for hooks in all_hooks), within_s=5)
+    wait_until(lambda: not any(hooks.left() for hooks in all_hooks), within_s=BOUND_S)
 
 
-@every_hook
-def test_signals_to_the_hook(name: str, tmp_path: Path) -> None:
-    python = fake_python(tmp_path / "bin" / "python", f"{MARK}sleep 1000")
-    hooks = make(tmp_path, python)
-    for number in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGUSR1, signal.SIGALRM):
-        with hooks.start(name) as process:
-            mark = python.with_name("python.ran")
-            wait_until(mark.exists)
-            mark.unlink()
+def test_signals_to_the_hook(tmp_path: Path) -> None:
+    """All at once, as they only wait."""
+    running: dict[tuple[str, str], subprocess.Popen[bytes]] = {}
+    all_hooks = []
+    for number in SIGNALS:
+        for name in NAMES:
+            case = tmp_path / number.name / name.replace("/", "-")
+            case.mkdir(parents=True)
+            python = fake_python(case / "bin" / "python", f"{MARK}sleep 1000")
+            hooks = make(case, python)
+            all_hooks.append(hooks)
+            process = running[number.name, name] = hooks.start(name)
+            wait_until(python.with_name("python.ran").exists)
             process.send_signal(number)
-            assert process.wait(timeout=BOUND_S) == 0
-    end(hooks.left())
+    for case_of, process in running.items():
+        with process:
+            assert process.wait(timeout=BOUND_S) == 0, case_of
+    end([pid for hooks in all_hooks for pid in hooks.left()])
 
 
 @every_hook
 def test_a_full_disk(name: str, tmp_path: Path) -> None:
     hooks = make(tmp_path, real_python(tmp_path / "bin" / "python"))
     with full(hooks.node.local_dir), full(hooks.node.state.controller):
-        assert hooks.call(name) == 0
+        assert hooks.finish(name) == 0
 
 
 @every_hook
@@ -124,7 +132,7 @@ def test_settings_that_cannot_be_read(
 ) -> None:
     hooks = make(tmp_path, real_python(tmp_path / "bin" / "python"))
     spoil(hooks.node.settings_path)
-    assert hooks.call(name) == 0
+    assert hooks.finish(name) == 0
 
 
 @every_hook
@@ -154,7 +162,7 @@ def test_hostile_environment_values(name: str, value: str | bytes, tmp_path: Pat
         NUMBERS,
         ("SLURM_JOB_UID", "SLURM_UID", *SHELLS),
     ):
-        assert hooks.call(name, dict.fromkeys(variables, text)) == 0
+        assert hooks.finish(name, dict.fromkeys(variables, text)) == 0
     assert not mark.exists()
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "bin", "hooks", "local", "logs", "settings.toml", "state"
@@ -179,21 +187,21 @@ def test_for_another_users_job_python_is_not_even_started(
     name: str, changes: dict[str, str], tmp_path: Path
 ) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
-    assert make(tmp_path, python).call(name, changes) == 0
+    assert make(tmp_path, python).finish(name, changes) == 0
     assert not python.with_name("python.ran").exists()
 
 
 def test_older_slurm_names_the_user_otherwise_on_nodes(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
     hooks = make(tmp_path, python)
-    assert hooks.call(EPILOG, {"SLURM_JOB_UID": "", "SLURM_UID": str(UID)}) == 0
+    assert hooks.finish(EPILOG, {"SLURM_JOB_UID": "", "SLURM_UID": str(UID)}) == 0
     assert python.with_name("python.ran").exists()
 
 
 def test_the_controllers_hook_does_nothing_on_a_node(tmp_path: Path) -> None:
     python = fake_python(tmp_path / "bin" / "python", MARK)
     hooks = make(tmp_path, python)
-    assert hooks.call(EPILOG_SLURMCTLD, {"SLURM_SCRIPT_CONTEXT": "epilog_slurmd"}) == 0
+    assert hooks.finish(EPILOG_SLURMCTLD, {"SLURM_SCRIPT_CONTEXT": "epilog_slurmd"}) == 0
     assert not python.with_name("python.ran").exists()
 
 

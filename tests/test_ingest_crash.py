@@ -5,7 +5,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -14,10 +14,14 @@ import pytest
 from analytics.effects import Disk, Effects
 from analytics.ingest import ingest
 from analytics.planned import Planned
+from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot
 from analytics.store import EmbeddedStore
 from slurm_hooks.batch import Submission
+from slurm_hooks.journal import Entry, Event, Verdict, What
+from slurm_hooks.journal_file import JournalFile
+from slurm_hooks.reaction import Kind
 from slurm_hooks.record import Evidence, Outcome, dumps
 from slurm_hooks.state import State
 from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
@@ -45,6 +49,14 @@ class Mortal:
     def mark_recorded(self, batch_id: str) -> None:
         self._live()
         self._effects.mark_recorded(batch_id)
+
+    def append_reactions(self, rows: Sequence[ReactionRow]) -> None:
+        self._live()
+        self._effects.append_reactions(rows)
+
+    def mark_told(self, revisions: Mapping[str, int]) -> None:
+        self._live()
+        self._effects.mark_told(revisions)
 
     def mark_uncompared(self, batch_id: str) -> None:
         self._live()
@@ -76,6 +88,20 @@ def _spool(state: State) -> None:
     put(state, record(batch(), 3, outcome=Outcome.NODE_FAIL, evidence=Evidence.SLURM))
     put(state, record(batch(), 0, "memory", outcome=None))
     (state.spool / "odd.json").write_bytes(b"odd")
+    state.prepare_reactions()
+    journal = JournalFile(state.reactions)
+    entry = reaction_entry("n1")
+    journal.append([entry], now=NOW)
+    journal.append([Event(entry=entry.id, what=What.DONE, at=NOW)], now=NOW)
+
+
+def reaction_entry(node: str) -> Entry:
+    """A drain of *node*, as decided."""
+    return Entry(
+        id=f"drain-{node}", at=NOW, kind=Kind.DRAIN, node=node, check="cpu", result_id="r",
+        batch=batch().id, outcome=Outcome.FAIL, judged_at=NOW, detail="hot", prefix="doctor",
+        verdict=Verdict.DO, text="doctor: cpu: hot [cd:00000000]",
+    )  # fmt: skip
 
 
 def _all(state: State) -> tuple[object, ...]:
@@ -84,9 +110,13 @@ def _all(state: State) -> tuple[object, ...]:
         "SELECT result_id, node, outcome FROM history ORDER BY node, result_id"
     )
     runs = EmbeddedStore(state.history).query("SELECT * FROM runs ORDER BY batch, check_name")
+    reactions = EmbeddedStore(state.history).query(
+        "SELECT id, node, check_name, kind, state, done_at, ended_by FROM reactions ORDER BY id"
+    )
     return (
         found.rows(),
         runs.rows(),
+        reactions.rows(),
         sorted(Snapshot(state.snapshot).standings()),
         [path.name for path in state.spooled()],
         state.finished(batch().id),
@@ -112,6 +142,8 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
     def more(state: State) -> None:
         """What arrives between the death and the next ingest."""
         if late:
+            undone = Event(entry="drain-n1", what=What.UNDONE, at=NOW, by="cpu: pass")
+            JournalFile(state.reactions).append([undone], now=NOW)
             put(state, record(batch(), 3, outcome=Outcome.FAIL, ago=timedelta(minutes=9)))
             put(state, record(batch(), 1, "memory"))
 
@@ -120,7 +152,12 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
     assert _ingest(whole)
     more(whole)
     assert _ingest(whole)
+    expected = _all(whole)
 
+    kept = ("drain-n1", "n1", "cpu", "drain", "undone" if late else "done", NOW)
+    assert EmbeddedStore(whole.history).query(
+        "SELECT id, node, check_name, kind, state, done_at FROM reactions"
+    ).rows() == [kept]
     lives, finished = 0, False
     while not finished:
         state = new_state(tmp_path / f"died-{lives}")
@@ -128,9 +165,10 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         finished = _ingest(state, lives=lives)
         more(state)
         assert _ingest(state)
-        assert _all(state) == _all(whole), f"died before effect {lives}"
+        assert _all(state) == expected, f"died before effect {lives}"
         lives += 1
-    assert lives == 12  # plans, 2 marks, set aside, append, count, a mark, 4 files, and the last
+    # plans, 2 marks, reactions, a mark, set aside, append, count, a mark, 4 files, and the last
+    assert lives == 14
 
 
 def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:

@@ -15,8 +15,8 @@ from slurm_hooks.record import Evidence, Outcome, Record
 from slurm_hooks.settings import parse_settings
 from slurm_hooks.slurm_text import Node, Task
 from slurm_hooks.waiting import THROTTLED, why_give_up
+from tests.evidence import BATCH
 from tests.fakes.slurm import FakeSlurm
-from tests.test_conflict import BATCH
 from tests.test_sweep import CHECKS, NODES, PROVEN, World, definition
 
 MINUTE = timedelta(minutes=1)

@@ -1,29 +1,14 @@
 """run, cancel and retry on a real cluster: at once, by the same path, with the same records."""
 
-import json
 import subprocess
-from typing import NamedTuple
 
 import pytest
 
 from tests.lab import Lab
 from tests.lab.users import SERVICE
-from tests.site import suspend_shipped
+from tests.site import history, suspend_shipped
 
 pytestmark = pytest.mark.lab
-
-FIELDS = "node,check,outcome,detail,batch,task,partition,job"
-
-
-class Row(NamedTuple):
-    node: str
-    check: str
-    outcome: str
-    detail: str
-    batch: str
-    task: int
-    partition: str
-    job: int
 
 
 @pytest.fixture
@@ -39,11 +24,6 @@ def doctor(lab: Lab, *arguments: str, code: int = 0) -> "subprocess.CompletedPro
     done = lab.run_as_service(["cluster-doctor", *arguments], check=False)
     assert done.returncode == code, (done.stdout, done.stderr)
     return done
-
-
-def history(lab: Lab) -> list[Row]:
-    found = json.loads(doctor(lab, "history", "-S", "now-1days", "--json", "-o", FIELDS).stdout)
-    return [Row(*(one[name] for name in FIELDS.split(","))) for one in found]
 
 
 def outcomes(lab: Lab) -> list[tuple[str, str, str]]:
@@ -164,10 +144,13 @@ def test_retry_runs_what_did_not_judge_and_nothing_else(site: Lab) -> None:
 
 
 def test_a_node_that_a_sweep_visits_is_left_out_and_the_batch_is_named(site: Lab) -> None:
-    site.add_check("quick", command=["sleep", "2"])
+    under_way = site.root / "under-way"
+    under_way.touch()
+    site.add_check("quick", command=["sh", "-c", f"while [ -e {under_way} ]; do sleep 0.1; done"])
     sweep = site.start_as_service(["cluster-doctor", "sweep", "--wait"])
     wait_for_visits(site, "R", 1)
     done = doctor(site, "run", "quick", "-w", "n000", "--wait", code=1)
+    under_way.unlink()
     sweep.communicate(timeout=60)
     batch = history(site)[0].batch
     assert f"visited by batch {batch}" in done.stdout

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from slurm_hooks import procfs
 from slurm_hooks.log_file import open_log
+from tests.programs import wait_until
 from tests.visits import Node, program
 
 NOW = datetime(2030, 1, 2, 3, 4, 5, tzinfo=UTC)
@@ -22,6 +23,19 @@ def test_a_process_is_found_below_its_ancestor_and_known_by_its_start() -> None:
         assert found[child.pid].parent == os.getpid()
         assert os.getpid() in procfs.ancestors(child.pid)
         child.kill()
+
+
+def test_children_are_the_same_whether_the_kernel_lists_them_or_all_are_looked_at() -> None:
+    with subprocess.Popen(["sh", "-c", "sleep 1000 & setsid sleep 1000 & wait"]) as parent:
+        wait_until(lambda: len(procfs.descendants(parent.pid)) == 2)
+        listed = procfs.listed_children(parent.pid)
+        found = procfs.children_from_all()(parent.pid)
+        assert listed is None or sorted(listed) == sorted(found)
+        assert sorted(found) == sorted(one.pid for one in procfs.descendants(parent.pid))
+        for one in procfs.descendants(parent.pid):
+            procfs.kill(one)
+        assert parent.wait(timeout=10) == 0
+    assert procfs.listed_children(parent.pid) is None
 
 
 def test_a_process_that_got_a_dead_ones_id_is_spared() -> None:

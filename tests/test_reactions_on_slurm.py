@@ -11,7 +11,7 @@ from slurm_hooks.slurm import SlurmCommands
 from slurm_hooks.slurm_text import Node
 from slurm_hooks.state import State
 from tests.lab import Lab
-from tests.lab.users import SLURM
+from tests.lab.users import SERVICE, SLURM, account
 from tests.site import doctor, history
 
 pytestmark = pytest.mark.lab
@@ -132,3 +132,32 @@ def test_the_same_fail_everywhere_drains_nothing(ward: Lab) -> None:
     book = JournalFile(State(ward.state_dir).reactions).read()
     assert book.suspended("quick") is not None
     assert len(drained(ward)) <= 2, "those that failed before the third"
+
+
+def test_an_epilog_that_slurm_runs_twice_reacts_once(ward: Lab) -> None:
+    """slurmctld does so when it stops while a job is in its Epilog."""
+    ward.add_check("quick", failure_reactions=DRAIN)
+    ward.fault("n003", "quick", "fail")
+    doctor(ward, "sweep", "--wait")
+    ward.wait_for(lambda: drained(ward) == ["n003"], 20, "n003 to be drained")
+    before, (item,) = node(ward, "n003"), items(ward)
+    task = next(row.task for row in history(ward) if row.node == "n003")
+    again = {
+        "SLURM_JOB_UID": str(account(SERVICE).uid),
+        "SLURM_JOB_ID": "4711",
+        "SLURM_JOB_COMMENT": f"cluster-doctor:{item.entry.batch}",
+        "SLURM_ARRAY_TASK_ID": str(task),
+        "SLURM_JOB_NODELIST": "n003",
+        "SLURM_JOB_EXIT_CODE": "0",
+        "SLURM_SCRIPT_CONTEXT": "epilog_slurmctld",
+    }
+    sign = State(ward.state_dir).reactor_sign
+    was = sign.read_bytes()
+    slurm = account(SLURM)
+    become = ["setpriv", f"--reuid={slurm.uid}", f"--regid={slurm.gid}", "--init-groups", "--"]
+    hook = str(ward.opt / "epilog" / "slurmctld-cluster-doctor")
+    ward.run([*become, "env", *(f"{name}={value}" for name, value in again.items()), hook])
+    ward.wait_for(lambda: sign.read_bytes() != was, 20, "the reactor to look again")
+    assert ward.run(["cluster-doctor", "react"]).stdout == ""
+    assert items(ward) == [item]
+    assert node(ward, "n003") == before

@@ -1,13 +1,18 @@
 """The reactor over nodes in memory: what it does, to whom not, and whatever kills it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from datetime import datetime, timedelta
 from pathlib import Path
+from typing import cast
 
 import pytest
 
-from slurm_hooks.errors import SlurmError
-from slurm_hooks.journal import Verdict, What
+from slurm_hooks.errors import SlurmError, StateError
+from slurm_hooks.journal import Line, Verdict, What
+from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.reaction import Kind, Reacting
+from slurm_hooks.reactor import Reacted, react
 from slurm_hooks.record import Evidence, Outcome
 from tests.fakes.crash import CrashPoint, Killed
 from tests.reactions import (
@@ -143,12 +148,40 @@ def test_what_an_admin_resumed_is_not_drained_again_for_the_same_result(tmp_path
     assert whats(world, "n1") == [What.DONE, What.LOST]
 
 
+def test_what_slurmctld_forgot_is_done_again(tmp_path: Path) -> None:
+    """Killed before it had saved: the node looks as if an admin had resumed it, and is sick."""
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    reason = world.drained()["n1"]
+    world.nodes.other("slurmctld").undrain(["n1"])
+    world.nodes.started = world.now + timedelta(seconds=9)
+    world.now += timedelta(seconds=10)
+    world.react()
+    assert world.drained() == {"n1": reason}
+    assert whats(world, "n1") == [What.DONE, What.FORGOTTEN, What.DONE]
+
+
+def test_what_slurmctld_had_saved_was_taken_back_by_a_person(tmp_path: Path) -> None:
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    world.now += timedelta(minutes=2)
+    world.react()
+    world.nodes.started = world.now
+    world.nodes.other("alice").undrain(["n1"])
+    world.now += timedelta(minutes=2)
+    world.react()
+    assert world.drained() == {}
+    assert whats(world, "n1") == [What.DONE, What.KEPT, What.LOST]
+
+
 def test_a_pass_undoes_our_own_drain(tmp_path: Path) -> None:
     world = clinic(tmp_path)
     world.result("n1", Outcome.FAIL, ALL)
     world.react()
     assert world.drained()
-    assert [one.name for one in world.nodes.reservation_list] == ["quarantine-n1"]
+    assert [one.name[:14] for one in world.nodes.reservation_list] == ["quarantine-n1-"]
     world.tick()
     world.result("n1", Outcome.PASS, ALL)
     world.react()
@@ -243,6 +276,43 @@ def test_while_slurmctld_is_away_nothing_is_lost(tmp_path: Path) -> None:
     world.nodes.up = True
     world.react()
     assert [*world.drained()] == ["n1"]
+
+
+def test_what_cannot_be_written_down_is_not_done(tmp_path: Path) -> None:
+    """A full disk under the journal: no node is touched, and nothing is forgotten."""
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, ALL)
+
+    class Full:
+        read = world.journal.read
+
+        def append(self, lines: Sequence[Line], *, now: datetime) -> None:
+            if lines:
+                raise StateError(f"no space left on device at {now}")
+
+    with pytest.raises(StateError, match="no space left"):
+        react(replace(world.reactor(), journal=cast("JournalFile", Full())))
+    assert not set(world.nodes.calls) & {"drain", "comment", "reserve"}
+    world.react()
+    assert [*world.drained()] == ["n1"]
+
+
+def test_two_passes_at_once_do_everything_once(tmp_path: Path) -> None:
+    """As EpilogSlurmctld of many tasks does; whoever comes second leaves a sign, and ends."""
+    world = clinic(tmp_path, nodes=8, more=ROOM + "suspect = '100%'\n")
+    begun: list[Reacted] = []
+
+    def another(call: str) -> None:
+        if call == "drain" and not begun:
+            world.result("n5", Outcome.FAIL, DRAINS)
+            begun.append(world.react())
+
+    world.nodes.before = another
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    assert begun[0].taken_by
+    assert sorted(world.drained()) == ["n1", "n5"]
+    assert world.nodes.calls.count("drain") == 2
 
 
 def _fails(world: Clinic) -> None:

@@ -1,8 +1,10 @@
 """The reactor against a slurmctld that goes away at the worst moment, and an admin who is quick."""
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
@@ -97,6 +99,35 @@ def test_slurmctld_is_gone_between_the_decision_and_the_act(there: NodeLab, tmp_
     run(world, there.wall())
     assert there.wall().some_nodes([node])[0].reason.startswith("gpu: gpu-xid")
     there.wall().undrain([node])
+
+
+def test_a_slurmctld_killed_before_it_saved_is_told_again(there: NodeLab, tmp_path: Path) -> None:
+    world, lab = clinic(tmp_path, more=MANY), there.lab
+    node = lab.nodes[0]
+    saved = [lab.layout.controller / name for name in ("node_state", "node_state.old")]
+    lab.slurmctld.stop()
+    before = {path: path.read_bytes() for path in saved if path.exists()}
+    start(lab)
+    world.now = datetime.now(UTC)
+    world.result(node, Outcome.FAIL, DRAINS)
+    run(world, there.wall())
+    reason = there.wall().some_nodes([node])[0].reason
+    wait_for_the_next_second()
+    lab.slurmctld.kill()
+    for path, data in before.items():
+        path.write_bytes(data)
+    start(lab)
+    assert there.wall().some_nodes([node])[0].reason == ""
+    run(world, there.wall())
+    assert there.wall().some_nodes([node])[0].reason == reason
+    there.wall().undrain([node])
+
+
+def wait_for_the_next_second() -> None:
+    """slurmctld tells its start in whole seconds."""
+    begun = int(time.time())
+    while int(time.time()) == begun:
+        time.sleep(0.01)
 
 
 def test_three_hundred_fails_in_a_second_are_one_call_or_none(

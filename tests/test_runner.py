@@ -9,6 +9,7 @@ import pytest
 
 from slurm_hooks.batch import Program
 from slurm_hooks.record import Evidence, Outcome
+from slurm_hooks.scratch import visit_scratch
 from tests.visits import JOB_ID, Node, processes_of, program
 
 
@@ -74,6 +75,17 @@ def test_placeholders_are_filled_in_and_other_braces_stay(node: Node) -> None:
     node.plan(Program(name="disk", argv=("{python}", "-c", script), time_limit_s=9.0))
     node.run()
     assert node.records()["disk"].detail == f"{sys.executable} n1 {{scratch}} {{other}}"
+
+
+def test_what_a_forgotten_job_of_the_same_id_left_is_neither_used_nor_touched(node: Node) -> None:
+    """slurmd runs no Prolog, which would make room, for an id that it knows."""
+    left = visit_scratch(node.local_dir, job_id=JOB_ID, node=node.node) / "disk"
+    left.mkdir(parents=True)
+    (left / "data").touch()
+    node.plan(program("disk", "[ ! -e data ]"))
+    assert node.run() == 0
+    assert node.records()["disk"].outcome is Outcome.PASS
+    assert (left / "data").exists()
 
 
 def test_the_environment_is_what_the_documents_say_and_no_more(tmp_path: Path) -> None:

@@ -55,7 +55,7 @@ def duration_of_a_visit(root: Path) -> float:
 
 
 def test_sigterm_at_any_moment_leaves_one_record_per_check_and_no_process(tmp_path: Path) -> None:
-    steps = 30
+    steps = 20
     whole = duration_of_a_visit(tmp_path / "undisturbed")
     ends = set()
     for step in range(steps):

@@ -1,82 +1,33 @@
 """How a check without a verdict ends, whatever evidence there is."""
 
-from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from slurm_hooks.batch import Batch, ControllerWord, Program, Shape, Visit
-from slurm_hooks.record import Evidence, Outcome, Record
+from slurm_hooks.record import Evidence, Outcome
 from slurm_hooks.settle import VisitEvidence, settle
-from slurm_hooks.slurm_text import Task
-
-NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
-CHECKS = ("cpu", "memory", "storage")
-VISIT = Visit(task=0, node="n1", checks=CHECKS)
-BATCH = Batch(
-    id="20261121T110000Z-00000000",
-    token="secret",
-    cluster="lab",
-    created_at=NOW - timedelta(hours=1),
-    partition="background",
-    shape=Shape(),
-    time_limit_s=600,
-    start_by=NOW - timedelta(minutes=30),
-    throttle=1,
-    programs=tuple(Program(name=name, argv=("true",), time_limit_s=60) for name in CHECKS),
-    visits=(VISIT,),
+from tests.evidence import (
+    BATCH,
+    CHECKS,
+    MINUTE,
+    STARTED,
+    VISIT,
+    evidence,
+    record,
+    settled,
+    task,
+    word,
 )
 
 
-def record(check: str, *, started: bool, outcome: Outcome | None = None) -> Record:
-    return Record(
-        cluster="lab", batch=BATCH.id, task=0, attempt=0, check=check, node="n1", job_id=5,
-        token="secret", evidence=Evidence.RUNNER, outcome=outcome,
-        started_at=NOW - timedelta(minutes=9) if started else None,
-        finished_at=NOW - timedelta(minutes=8),
-    )  # fmt: skip
-
-
-def word(exit_status: int = 0) -> ControllerWord:
-    return ControllerWord(
-        batch=BATCH.id, task=0, attempt=0, job_id=5, node="n1", exit_status=exit_status,
-        ended_at=NOW - timedelta(minutes=8),
-    )  # fmt: skip
-
-
-def task(state: str, *, node: str = "n1") -> Task:
-    return Task(
-        job_id=5, array_job_id=5, task=0, state=state, node=node,
-        started_at=NOW - timedelta(minutes=10) if node else None,
-        ended_at=NOW - timedelta(minutes=8),
-    )  # fmt: skip
-
-
-def evidence(
-    *,
-    finished: frozenset[str] = frozenset(),
-    interrupted: dict[str, Record] | None = None,
-    word: ControllerWord | None = None,
-    task: Task | None = None,
-    submitted: bool = True,
-) -> VisitEvidence:
-    return VisitEvidence(
-        finished=finished,
-        interrupted=interrupted or {},
-        word=word,
-        task=task,
-        submitted_at=NOW - timedelta(hours=1) if submitted else None,
-    )
-
-
 def outcomes(found: VisitEvidence, grace: timedelta = timedelta(0)) -> list[Outcome | None]:
-    return [one.outcome for one in settle(BATCH, VISIT, found, now=NOW, grace=grace)]
+    return [one.outcome for one in settled(found, grace)]
 
 
 STOPPED = {
-    "memory": record("memory", started=True),
+    "memory": record("memory"),
     "storage": record("storage", started=False),
 }
 
@@ -96,32 +47,31 @@ STOPPED = {
 def test_the_running_check_gets_slurms_word_and_the_rest_did_not_start(
     state: str, running: Outcome
 ) -> None:
-    found = evidence(finished=frozenset({"cpu"}), interrupted=STOPPED, task=task(state))
+    found = evidence(finished=frozenset({"cpu"}), interrupted=STOPPED, tasks=[task(state)])
     assert outcomes(found) == [running, Outcome.NOT_STARTED]
 
 
 def test_without_any_record_the_first_check_is_the_one_that_ran() -> None:
     """The runner writes each record as its check ends, so a killed one leaves the first missing."""
-    found = evidence(finished=frozenset({"cpu"}), task=task("NODE_FAIL"))
+    found = evidence(finished=frozenset({"cpu"}), tasks=[task("NODE_FAIL")])
     assert outcomes(found) == [Outcome.NODE_FAIL, Outcome.NOT_STARTED]
 
 
 def test_a_visit_that_waited_too_long_did_not_start_at_all() -> None:
-    assert outcomes(evidence(task=task("DEADLINE", node=""))) == [Outcome.NOT_STARTED] * 3
+    assert outcomes(evidence(tasks=[task("DEADLINE", node="")])) == [Outcome.NOT_STARTED] * 3
 
 
 def test_a_task_cancelled_while_pending_did_not_start() -> None:
-    assert outcomes(evidence(task=task("CANCELLED", node=""))) == [Outcome.NOT_STARTED] * 3
+    assert outcomes(evidence(tasks=[task("CANCELLED", node="")])) == [Outcome.NOT_STARTED] * 3
 
 
 @pytest.mark.parametrize("state", ["PENDING", "RUNNING", "COMPLETING", "SUSPENDED", "REQUEUED"])
 def test_nothing_is_said_while_slurm_may_still_run_it(state: str) -> None:
-    assert outcomes(evidence(interrupted=STOPPED, word=word(), task=task(state))) == []
+    assert outcomes(evidence(interrupted=STOPPED, word=word(), tasks=[task(state)])) == []
 
 
 def test_who_cancelled_it_is_named_even_where_slurm_knows_nothing_more() -> None:
-    found = replace(evidence(), cancelled_by="alice")
-    first = settle(BATCH, VISIT, found, now=NOW, grace=timedelta(0))[0]
+    first = settled(evidence(cancelled_by="alice"))[0]
     assert first.outcome is Outcome.NOT_STARTED
     assert first.detail == "the visit was cancelled before it started (cancelled by alice)"
 
@@ -143,15 +93,15 @@ def test_a_batch_never_submitted_waits_until_its_time_is_over() -> None:
 
 
 def test_records_still_on_their_way_are_waited_for() -> None:
-    ended = evidence(task=task("COMPLETED"))
-    assert outcomes(ended, grace=timedelta(minutes=9)) == []
-    assert outcomes(ended, grace=timedelta(minutes=7)) != []
+    ended = evidence(tasks=[task("COMPLETED")])
+    assert outcomes(ended, grace=31 * MINUTE) == []
+    assert outcomes(ended, grace=29 * MINUTE) != []
 
 
 def test_a_settled_record_keeps_what_the_runner_knew() -> None:
-    found = evidence(interrupted={"cpu": record("cpu", started=True)}, task=task("PREEMPTED"))
-    first = settle(BATCH, VISIT, found, now=NOW, grace=timedelta(0))[0]
-    assert first.started_at == NOW - timedelta(minutes=9)
+    found = evidence(interrupted={"cpu": record("cpu")}, tasks=[task("PREEMPTED")])
+    first = settled(found)[0]
+    assert first.started_at == STARTED + MINUTE
     assert first.duration_s == 60
     assert first.evidence is Evidence.SLURM
     assert "user's job" in first.detail
@@ -181,12 +131,12 @@ def test_no_evidence_but_a_record_ever_makes_a_judgement(
         finished=finished,
         interrupted={name: record(name, started=ran) for name, ran in interrupted.items()},
         word=None if said is None else word(said),
-        task=None if state is None else task(state, node=node),
+        tasks=[] if state is None else [task(state, node=node)],
         submitted=submitted,
+        cancelled_by=cancelled_by,
     )
-    found = replace(found, cancelled_by=cancelled_by)
-    settled = settle(BATCH, VISIT, found, now=NOW, grace=timedelta(0))
-    assert all(one.outcome is not None and not one.outcome.judged for one in settled)
-    names = [one.check for one in settled]
+    ours = settled(found)
+    assert all(one.outcome is not None and not one.outcome.judged for one in ours)
+    names = [one.check for one in ours]
     assert names in ([], [check for check in CHECKS if check not in finished])
-    assert sum(one.outcome is not Outcome.NOT_STARTED for one in settled) <= 1
+    assert sum(one.outcome is not Outcome.NOT_STARTED for one in ours) <= 1

@@ -1,7 +1,9 @@
 """A sweep: what it asks, what it does, and what is left when it dies anywhere."""
 
 import json
+import os
 from collections.abc import Callable, Collection, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from datetime import datetime, timedelta
 from itertools import count
@@ -18,6 +20,8 @@ from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict
 from checks.partitions import check_partition
+from checks.progress import Progress, wait_for
+from checks.reaction import Note, Reactions
 from checks.sweep import Sweep, observe, plan_now, sweep
 from checks.sweeper import Sweeper
 from slurm_hooks.batch import Batch, ControllerWord
@@ -448,3 +452,59 @@ def test_a_partition_that_would_make_users_wait_is_refused(
     with pytest.raises(ConfigError, match=message) as caught:
         check_partition(settings(tmp_path), partitions, config)
     assert "PriorityTier=1 PreemptMode=REQUEUE" in str(caught.value)
+
+
+def test_what_nobody_could_be_told_is_a_warning_of_the_sweep(world: World) -> None:
+    world.sweeper = replace(world.sweeper, tell=lambda: ["the pager is off"])
+    assert "the pager is off" in world.sweep().collected.warnings
+    assert "the pager is off" in str(read_beat(world.state.heartbeat)["warnings"])
+
+
+def test_notices_go_out_although_the_sweep_fails(world: World) -> None:
+    told: list[str] = []
+
+    def tell() -> Sequence[str]:
+        told.append("told")
+        return ()
+
+    world.sweeper = replace(world.sweeper, tell=tell)
+    world.slurm.up = False
+    with pytest.raises(SlurmError):
+        world.sweep()
+    assert told == ["told"]
+
+
+def test_results_that_nobody_reacts_to_are_a_warning(world: World) -> None:
+    """An EpilogSlurmctld that was never installed must not look like a healthy fleet."""
+    drains = Reactions(drain=Note())
+    found = world.sweeper.catalogue
+    checks = [one.model_copy(update={"failure_reactions": drains}) for one in found.definitions]
+    catalogue = replace(found, definitions=tuple(checks))
+    made = replace(world.sweeper, catalogue=catalogue)
+    sweep(made, clock=lambda: world.slurm.now)
+    world.run_visits()
+    now = world.slurm.now.timestamp()
+    for path in world.sweeper.state.spooled():
+        os.utime(path, (now, now))
+    assert sweep(made, clock=lambda: world.slurm.now).collected.warnings == ()
+    world.slurm.pass_time(timedelta(minutes=16))
+    warnings = sweep(made, clock=lambda: world.slurm.now).collected.warnings
+    assert "the reactor has not looked at" in "".join(warnings)
+    assert "cluster-doctor react" in "".join(warnings)
+
+
+def test_whoever_waits_waits_until_the_history_has_it(world: World) -> None:
+    """A record in the spool is on its way; another sweep, or the next look, takes it in."""
+    world.sweep()
+    world.run_visits()
+    turns = iter(["another sweep", "", ""])
+    told: list[Progress] = []
+    wait_for(
+        world.sweeper,
+        world.sweeper.state.open_batches(),
+        clock=lambda: world.slurm.now,
+        tell=told.append,
+        turn=lambda: nullcontext(next(turns)),
+    )
+    assert [one.done for one in told] == [0, told[-1].total]
+    assert world.rows() == PROVEN

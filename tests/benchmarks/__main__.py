@@ -6,13 +6,14 @@
 import sys
 from collections.abc import Callable
 
-from tests.benchmarks import plan, sweep_scale, users_first
+from tests.benchmarks import plan, reactions, sweep_scale, users_first
 from tests.benchmarks.table import Row, machine, show
 
 BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
     "plan": plan.rows,
     "users_first": users_first.rows,
     "sweep_scale": sweep_scale.rows,
+    "reactions": reactions.rows,
 }
 
 

@@ -31,9 +31,9 @@ class _Planned:
 def rows() -> list[Row]:
     """Return the median start delay of a user's whole-node job in each situation."""
     with Lab.create() as lab:
-        lab.install()
         lab.up()
-        suspend_shipped(lab)
+        bare = [delay for _ in range(ROUNDS) for delay in _on_nodes_under_sleep(lab, None)]
+        lab.install()
         planned = _Planned()
         delays: dict[str, list[float]] = {name: [] for name in SITUATIONS}
         for _ in range(ROUNDS):  # by turns: what else the machine does is then in all of them
@@ -45,6 +45,7 @@ def rows() -> list[Row]:
     return [
         _row("an idle node", delays["idle"]),
         _row("a node under a `sleep` of another user (plain preemption)", delays["plain"]),
+        _row("such a node before our hooks were installed", bare),
         *(
             _row(
                 f"a node under a check{what}",
@@ -98,8 +99,8 @@ def _on_idle_nodes(lab: Lab, _: _Planned) -> Iterator[float]:
         yield _delay(lab, node)
 
 
-def _on_nodes_under_sleep(lab: Lab, _: _Planned) -> Iterator[float]:
-    _clean(lab)
+def _on_nodes_under_sleep(lab: Lab, _: _Planned | None) -> Iterator[float]:
+    lab.reset()
     for node in lab.nodes:
         lab.run(
             ["sbatch", "--partition=background", f"--nodelist={node}", "--no-requeue",

@@ -33,6 +33,8 @@ class FakeNodes:
     """Whether *user* is an ordinary one."""
     before: Callable[[str], None] = _nothing
     reservation_list: list[Reservation] = field(default_factory=list)
+    started: datetime | None = None
+    """Since when slurmctld runs."""
     in_use: set[str] = field(default_factory=set)
     """Names of reservations that a job runs in."""
     calls: list[str] = field(default_factory=list)
@@ -54,6 +56,11 @@ class FakeNodes:
         """As `NodeControl.some_nodes`."""
         self._answer("some_nodes")
         return [node for node in self.node_list if node.name in set(names)]
+
+    def started_at(self) -> datetime | None:
+        """As `NodeControl.started_at`."""
+        self._answer("started_at")
+        return self.started
 
     def reservations(self) -> list[Reservation]:
         """As `NodeControl.reservations`."""

@@ -262,6 +262,10 @@ class Lab:
         """Each node's whole state, like ``idle`` or ``idle+drain``."""
         return self._nodes.states()
 
+    def drained(self) -> dict[str, tuple[str, str]]:
+        """Why each drained node is, and who says so."""
+        return self._nodes.drained()
+
     def drain(self, node: str, reason: str) -> None:
         """Stop new jobs on *node*, as an administrator does."""
         self._nodes.drain(node, reason)

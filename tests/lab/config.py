@@ -80,6 +80,8 @@ def _behaviour(spec: Spec) -> dict[str, str]:
         "KillWait": "3",
         "MinJobAge": "300",
         "PrologEpilogTimeout": "60",
+        # Ten seconds more, and a node that registers without a batch job that is this old lost it.
+        "BatchStartTimeout": "3",
         # With nodes that only look idle slurmctld must never ask them how they are.
         "SlurmdTimeout": "0" if spec.idle_nodes else "10",
         "TreeWidth": "1000",

@@ -75,6 +75,9 @@ class Demo:
         self._command("status")
         self._say("And everything that happened.")
         self._command("history", "--format", "finished,node,check,outcome,duration,detail")
+        self._say("What was done about it: only a fail takes a node, and only where it may.")
+        self._command("reactions")
+        self._command("nodes")
         return self._judge()
 
     def _bring_up(self) -> None:
@@ -82,11 +85,14 @@ class Demo:
         self._say(f"Starting a real Slurm cluster of {len(lab.nodes)} nodes in {lab.root}")
         lab.install()
         lab.up()
-        lab.configure(max_concurrent_visits=4, record_grace="0s")
+        lab.configure(max_concurrent_visits=4, record_grace="0s", reactions={"probation": 0})
         (lab.definitions / "dl-unit.yaml").write_text("suspend: true\n")
         _define(lab, "cpu", "--seconds", "1")
         _define(lab, "memory", "--size", "32M")
-        _define(lab, "storage", "--size", "8M", "--path", str(lab.data_dir("{node}")))
+        _define(
+            lab, "storage", "--size", "8M", "--path", str(lab.data_dir("{node}")),
+            failure_reactions={"drain": {}}, success_reactions={"undrain": {}},
+        )  # fmt: skip
 
     def _plant(self) -> None:
         self._say("Planting faults:")
@@ -138,7 +144,7 @@ class Demo:
 
     def _visits_are_over(self) -> bool:
         states = self._lab.states()
-        return all(states[node] == "idle" for node in self._lab.nodes if node != BUSY)
+        return all(states[node].startswith("idle") for node in self._lab.nodes if node != BUSY)
 
     def _is_due(self) -> bool:
         plan = self._lab.run_as_service(["cluster-doctor", "plan", "-n", "-P"]).stdout
@@ -156,6 +162,9 @@ class Demo:
                 found = latest.get((node, check))
                 if found != wanted:
                     wrong.append(f"{check} on {node} is {found}, and should be {wanted}")
+        drained = [name for name, state in self._lab.states().items() if "drain" in state]
+        if drained != [READ_ONLY]:
+            wrong.append(f"drained are {drained}, and should be {READ_ONLY} alone")
         took = time.monotonic() - self._began
         if wrong:
             print("\n".join(["", "demo: not as it should be:", *wrong]), file=sys.stderr)
@@ -181,8 +190,9 @@ class Demo:
         if sorted(planned) != sorted(found) or state.open_batches():
             raise LabError(f"planned {len(planned)} checks and found {len(found)} results")
         self._say(
-            f"Nothing was lost: {len(batches)} batches planned {len(planned)} checks, and each has "
-            "exactly one result."
+            f"Nothing was lost: {len(planned)} checks were planned in "
+            f"{len(batches)} {'batch' if len(batches) == 1 else 'batches'}, and each has exactly "
+            "one result."
         )
 
     def _say(self, text: str) -> None:
@@ -204,9 +214,9 @@ class Demo:
         )
 
 
-def _define(lab: Lab, name: str, *options: str) -> None:
+def _define(lab: Lab, name: str, *options: str, **fields: object) -> None:
     command = ("{python}", "-I", "-m", f"checks.programs.{name}", *options)
-    lab.add_check(name, command=command, max_age="1h", time_limit="6s")
+    lab.add_check(name, command=command, max_age="1h", time_limit="6s", **fields)
 
 
 def _latest(snapshot: Path) -> dict[tuple[str, str], str]:

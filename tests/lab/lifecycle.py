@@ -6,7 +6,7 @@ import tempfile
 from dataclasses import replace
 from pathlib import Path
 
-from tests.lab import config, database, ports
+from tests.lab import config, database, ports, processes
 from tests.lab.errors import LabError
 from tests.lab.layout import PREFIX, Layout, make_directories, make_state
 from tests.lab.nodes import Nodes
@@ -87,13 +87,15 @@ def revive(roster: Roster) -> None:
 
 
 def end_jobs(nodes: Nodes) -> None:
-    """Cancel every job and return when none is left, not even one in its epilog."""
+    """Cancel every job and return when none is left, not even what its hooks do afterwards."""
 
     def none_left() -> bool:
         nodes.cancel_all()
         return not nodes.jobs()
 
     wait_for(none_left, IDLE_S, "every job to end")
+    opt = nodes.commands.layout.opt
+    wait_for(lambda: not processes.hooks(opt), IDLE_S, "what the hooks do afterwards")
 
 
 def return_nodes(nodes: Nodes) -> None:

@@ -9,6 +9,7 @@ from tests.lab.waiting import wait_for
 
 SETTLE_S = 30.0
 STATES = "NodeList:|,StateComplete:|"
+REASONS = "NodeList:|,StateComplete:|,Reason:|,User:|"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -41,6 +42,12 @@ class Nodes:
         done = self.commands.run([*argv, "--Format=StateComplete:"], check=False)
         flags = set(done.stdout.strip().split("+"))
         return bool(done.stdout) and not flags & {"unknown", "down", "not_responding"}
+
+    def drained(self) -> dict[str, tuple[str, str]]:
+        """Why each drained node is, and who says so (sinfo(1), Reason and User)."""
+        argv = ["sinfo", "--noheader", "--Node", "--partition=main", f"--Format={REASONS}"]
+        rows = [line.split("|") for line in self.commands.run(argv).stdout.splitlines()]
+        return {name: (why, who) for name, state, why, who, _ in rows if "drain" in state}
 
     def drain(self, node: str, reason: str) -> None:
         """Stop new jobs on *node*, as an administrator does."""

@@ -30,6 +30,16 @@ def belongs(pid: int, root: Path) -> bool:
         return False
 
 
+def hooks(opt: Path) -> list[int]:
+    """The living processes of the hooks' shells below *opt*; some go on after Slurm's job."""
+    inside = [os.fsencode(opt / room) + b"/" for room in ("prolog", "epilog")]
+    return [
+        pid
+        for pid in (int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit())
+        if any(word.startswith(room) for word in _argv(pid) for room in inside) and alive(pid)
+    ]
+
+
 def alive(pid: int) -> bool:
     """Whether process *pid* exists and is no zombie: PID 1 may reap orphans seconds late."""
     return _status(pid)[0] not in ("", "Z", "X")
@@ -86,8 +96,14 @@ def _environment_names(pid: int, inside: bytes) -> bool:
 
 
 def _runs(pid: int, inside: bytes) -> bool:
-    argv = Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
-    return any(word.startswith(inside) for word in argv[:2])
+    return any(word.startswith(inside) for word in _argv(pid)[:2])
+
+
+def _argv(pid: int) -> list[bytes]:
+    try:
+        return Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")
+    except OSError:
+        return []
 
 
 def _works_in(pid: int, inside: bytes) -> bool:

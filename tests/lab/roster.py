@@ -50,7 +50,7 @@ class Roster:
 
     def slurmctld(self) -> Daemon:
         return self._daemon(
-            "slurmctld", ("slurmctld",), self._says("scontrol", "ping"), self.nodes.show_idle
+            "slurmctld", ("slurmctld",), self._says("scontrol", "ping"), self._show_nodes
         )
 
     def slurmd(self, node: str) -> Daemon:
@@ -72,6 +72,12 @@ class Roster:
         """The daemons of the nodes; one of them answers for all that only look idle."""
         sink = [self.spec.sink] if self.spec.sink else []
         return [self.slurmd(node) for node in [*sink, *self.spec.node_names]]
+
+    def _show_nodes(self) -> None:
+        """Let a restarted slurmctld know its nodes at once; it gives them 3 s to come forward."""
+        self.nodes.show_idle()
+        if not self.spec.idle_nodes and any(daemon.pid() for daemon in self.slurmds()):
+            self.commands.run(["scontrol", "reconfigure"])
 
     def _daemon(
         self,
