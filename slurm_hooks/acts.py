@@ -14,6 +14,7 @@ from slurm_hooks.verified import under_verification
 
 _OUT_OF_SERVICE = {"DOWN", "ERROR", "FAIL", "FAILING"}
 _DRAINED = {"DRAIN", "FAIL"}
+_RESERVED = {"RESERVED", "MAINTENANCE", "MAINT"}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,11 +72,17 @@ def drifted(
         node = by_name.get(item.entry.node)
         if not item.stands or item.entry.node in being_verified:
             continue  # what stood before a verification is out of force until it is over
-        if not _reads_as_written(item, node, names):
+        if not _reads_as_written(item, node, names) or _is_free_again(item, node):
             found.append(_lost(item, node, started_at, now=now))
         elif item.holds and not item.kept and _done_at(item) < now - _SAVED_AFTER:
             found.append(Event(entry=item.entry.id, what=What.KEPT, at=now))
     return found
+
+
+def _is_free_again(item: Item, node: Node | None) -> bool:
+    """Whether nobody holds the node any more for which our text stands in its comment."""
+    takes = item.entry.kind.takes and not item.holds
+    return takes and node is not None and not is_drained(node) and not node.flags & _RESERVED
 
 
 def _lost(

@@ -110,12 +110,7 @@ def _pass(reactor: Reactor) -> Reacted:
         return written.result(go_on(_ward(reactor, written)) if verifications(book) else ())
     if not (unseen or _any_open(book) or rules.verify_marker):
         return Reacted()
-    first = carry_out(
-        reactor.control, book, user=reactor.settings.service_user, clock=reactor.clock
-    )
-    written.add(first.events)
-    if first.problems:
-        return written.result(first.problems)
+    _carry_out(reactor, written)  # what a pass that was killed left, before it is taken for lost
     nodes, reservations = reactor.control.nodes(), reactor.control.reservations()
     now, user = reactor.clock(), reactor.settings.service_user
     started_at = reactor.control.started_at
@@ -134,19 +129,26 @@ def _pass(reactor: Reactor) -> Reacted:
     reactor.seen.mark(unseen)
     if unseen:
         reactor.seen.tidy(now=now)
-    then = carry_out(
-        reactor.control, written.book, user=reactor.settings.service_user, clock=reactor.clock
-    )
-    written.add(then.events)
+    problems = _carry_out(reactor, written)
     written.add(wanted_by_leftover(book, nodes, reservations, user=user, now=now))
     wanted = [
         *wanted_by_marker(written.book, nodes, rules.verify_marker, now=now),
         *wanted_by_age(written.book, nodes, rules.verify_after, now=now),
     ]
     written.add(in_shadow(wanted) if rules.mode is ReactionMode.SHADOW else wanted)
-    problems = [*then.problems, *go_on(_ward(reactor, written))]
+    problems = [*problems, *go_on(_ward(reactor, written))]
     more = sum(map(len, unseen.values())) >= MOST
     return replace(written.result(problems), more=more)
+
+
+def _carry_out(reactor: Reactor, written: "_Written") -> Sequence[str]:
+    """Do what is unfinished, in shadow nothing; returns what Slurm refused."""
+    if reactor.settings.reactions.mode is not ReactionMode.ON:
+        return ()
+    user = reactor.settings.service_user
+    done = carry_out(reactor.control, written.book, user=user, clock=reactor.clock)
+    written.add(done.events)
+    return done.problems
 
 
 def ask_to_verify(

@@ -212,6 +212,11 @@ def _end_by_state(task: Task, evidence: VisitEvidence, batch: Batch) -> _End:
     return _End(outcome=Outcome.ERROR, detail=f"the runner died (Slurm: {task.state}{code})")
 
 
+def _second(time: datetime) -> datetime:
+    """Return *time* as Slurm tells times."""
+    return time.replace(microsecond=0)
+
+
 def _cancelled(evidence: VisitEvidence, batch: Batch) -> _End:
     """Return the end of a visit that was cancelled: by age, with us, or past us with scancel."""
     began, task = _began(evidence), evidence.task
@@ -219,7 +224,7 @@ def _cancelled(evidence: VisitEvidence, batch: Batch) -> _End:
     who = f" ({task.reason})" if task and task.reason.startswith("CANCELLED by") else ""
     if evidence.cancelled_by:
         who = f" (cancelled by {evidence.cancelled_by})"
-    elif task and task.ended_at is not None and task.ended_at >= batch.end_by:
+    elif task and task.ended_at is not None and task.ended_at >= _second(batch.end_by):
         who = f": its batch was over {format_duration(batch.end_by - batch.created_at)} old"
     when = "while it ran" if began else "before it started"
     return _End(outcome=outcome, detail=f"the visit was cancelled {when}{who}")

@@ -266,6 +266,12 @@ class _Verification:
             if one.name in names and self._looks_ours(one):
                 self._control.unreserve(one.name)
         self._ward.pages.add(self._event(item, What.UNDONE, by="verified") for item in items)
+        undone = {item.entry.id for item in items}
+        self._ward.pages.add(
+            self._event(item, What.SUPERSEDED, detail="the verification returned the node")
+            for item in self._ward.pages.book.on_node(self._entry.node)
+            if item.waiting and item.entry.target in undone
+        )
         self._let_go()
 
     def _let_go(self) -> None:

@@ -264,7 +264,9 @@ def test_reset_makes_a_broken_lab_as_good_as_new(bare: Lab) -> None:
     bare.reset()
     assert bare.states() == dict.fromkeys(bare.nodes, "idle")
     assert bare.run(["squeue", "-h"]).stdout == ""
-    assert [path.name for path in bare.state_dir.iterdir()] == ["controller"]
+    assert [path.name for path in sorted(bare.state_dir.iterdir())] == [
+        "controller", "reactions",
+    ]  # fmt: skip
     assert [*bare.definitions.iterdir(), *bare.layout.faults.iterdir()] == []
     assert mounts.below(bare.root) == []
 

@@ -94,8 +94,9 @@ def test_the_timeline_s_options_are_those_of_the_other_tables(site: Site) -> Non
 
     assert what() == ["pass", "fail", "drain done", "pass", "reserve waits"]
     assert what("--last", "2") == ["pass", "reserve waits"]
-    assert what("-S", "now-130minutes", "-E", "now-80minutes") == ["fail", "drain done", "pass"]
-    assert what("-S", "now-130minutes", "-E", "now-80minutes", "--last", "1") == ["pass"]
+    window = ("-S", _local(NOW - 130 * MINUTE), "-E", _local(NOW - 80 * MINUTE))
+    assert what(*window) == ["fail", "drain done", "pass"]
+    assert what(*window, "--last", "1") == ["pass"]
 
 
 def test_programs_get_the_whole_card_as_one_object(site: Site) -> None:

@@ -26,6 +26,7 @@ from tests.reactions import (
     UNRESERVE,
     Clinic,
     clinic,
+    settings,
 )
 
 DRAINS = Reacting(on_fail=(DRAIN,), on_pass=(UNDRAIN,))
@@ -110,6 +111,56 @@ def test_a_node_that_an_admin_drained_keeps_reason_user_and_time(tmp_path: Path)
     )  # fmt: skip
     assert "gpu-xid: Xid 79" in after.comment
     assert whats(world, "n1") == [What.NOTED]
+
+
+def test_a_node_that_its_admin_resumed_is_drained_when_it_fails_again(tmp_path: Path) -> None:
+    """What stood in its comment only, because somebody else held it, stands in nobody's way."""
+    world = clinic(tmp_path)
+    world.nodes.other("alice").drain(["n1"], "changing the fan")
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    world.nodes.other("alice").undrain(["n1"])
+    world.react()
+    assert whats(world, "n1") == [What.NOTED, What.LOST]
+    world.tick()
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.react()
+    assert [*world.drained()] == ["n1"]
+
+
+def test_one_node_that_slurm_refuses_keeps_no_other_up(tmp_path: Path) -> None:
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.nodes.refuses = True
+    world.react()
+
+    def refuse_n1(call: str) -> None:
+        world.nodes.refuses = call == "drain" and "n2" not in "".join(world.drained()) and first()
+
+    calls: list[bool] = []
+
+    def first() -> bool:
+        calls.append(True)
+        return len(calls) == 1
+
+    world.nodes.before = refuse_n1
+    world.result("n2", Outcome.FAIL, DRAINS)
+    world.react()
+    assert sorted(world.drained()) == ["n1", "n2"]
+
+
+def test_shadow_holds_back_what_was_decided_before(tmp_path: Path) -> None:
+    world = clinic(tmp_path)
+    world.result("n1", Outcome.FAIL, DRAINS)
+    world.nodes.refuses = True
+    world.react()
+    world.nodes.refuses = False
+    world.settings = settings(tmp_path, ROOM + "mode = 'shadow'\n")
+    world.react()
+    assert world.drained() == {}
+    world.settings = settings(tmp_path)
+    world.react()
+    assert [*world.drained()] == ["n1"]
 
 
 def test_an_admin_who_drains_between_the_reading_and_the_act_is_noticed(tmp_path: Path) -> None:

@@ -78,7 +78,11 @@ class Demo:
         self._say("What was done about it: only a fail takes a node, and only where it may.")
         self._command("reactions")
         self._command("nodes")
-        return self._judge()
+        wrong = self._judge()
+        self._return_the_repaired()
+        if self._drained():
+            wrong.append(f"{self._drained()} did not return to service")
+        return self._end(wrong)
 
     def _bring_up(self) -> None:
         lab = self._lab
@@ -152,7 +156,8 @@ class Demo:
             line.split("|")[1] in {"due", "over-limit", "in-batch"} for line in plan.splitlines()
         )
 
-    def _judge(self) -> int:
+    def _judge(self) -> list[str]:
+        """Return what is not as it should be."""
         self._show_that_nothing_was_lost()
         latest = _latest(self._lab.state_dir / "status.sqlite")
         wrong = []
@@ -162,16 +167,35 @@ class Demo:
                 found = latest.get((node, check))
                 if found != wanted:
                     wrong.append(f"{check} on {node} is {found}, and should be {wanted}")
-        drained = [name for name, state in self._lab.states().items() if "drain" in state]
-        if drained != [READ_ONLY]:
-            wrong.append(f"drained are {drained}, and should be {READ_ONLY} alone")
+        if self._drained() != [READ_ONLY]:
+            wrong.append(f"drained are {self._drained()}, and should be {READ_ONLY} alone")
+        return wrong
+
+    def _return_the_repaired(self) -> None:
+        self._say(
+            f"The disk of {READ_ONLY} is repaired. The node is reserved, tested in there, and "
+            "returned only because it passes."
+        )
+        self._lab.read_write(READ_ONLY)
+        self._command("verify", READ_ONLY, user="root")
+        self._command("sweep", "--wait")
+        self._lab.wait_for(lambda: not self._drained(), 30, f"{READ_ONLY} to be resumed")
+        self._lab.wait_for(
+            lambda: "reserved" not in self._lab.states()[READ_ONLY], 30, f"{READ_ONLY} to return"
+        )
+        self._command("node", READ_ONLY)
+
+    def _drained(self) -> list[str]:
+        return [name for name, state in self._lab.states().items() if "drain" in state]
+
+    def _end(self, wrong: list[str]) -> int:
         took = time.monotonic() - self._began
         if wrong:
             print("\n".join(["", "demo: not as it should be:", *wrong]), file=sys.stderr)
             return 1
         self._say(
-            f"Every planted fault was found, and nothing else was; the busy node was left alone. "
-            f"{took:.0f} s."
+            "Every planted fault was found, and nothing else was; the busy node was left alone; "
+            f"the repaired one is back. {took:.0f} s."
         )
         return 0
 
@@ -198,17 +222,19 @@ class Demo:
     def _say(self, text: str) -> None:
         print(f"\n\033[1m{text}\033[0m" if sys.stdout.isatty() else f"\n{text}", flush=True)
 
-    def _command(self, *arguments: str) -> None:
-        if self._start(*arguments).wait(timeout=90):
+    def _command(self, *arguments: str, user: str = SERVICE) -> None:
+        if self._start(*arguments, user=user).wait(timeout=90):
             raise LabError(f"cluster-doctor {' '.join(arguments)} failed; see its message above")
 
-    def _start(self, *arguments: str) -> "subprocess.Popen[bytes]":
-        """Start a command as the service account, on this terminal."""
-        print(f"\n$ cluster-doctor {' '.join(arguments)}", flush=True)
+    def _start(self, *arguments: str, user: str = SERVICE) -> "subprocess.Popen[bytes]":
+        """Start a command as the service account, or as *user*, on this terminal."""
+        print(
+            f"\n{'#' if user == 'root' else '$'} cluster-doctor {' '.join(arguments)}", flush=True
+        )
         commands = self._lab.commands
         return subprocess.Popen(
-            commands.argv(["cluster-doctor", *arguments], SERVICE),
-            env=commands.environment(SERVICE) | self._screen,
+            commands.argv(["cluster-doctor", *arguments], user),
+            env=commands.environment(user) | self._screen,
             cwd=self._lab.root,
             stdin=subprocess.DEVNULL,
         )
