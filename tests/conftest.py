@@ -12,7 +12,7 @@ from hypothesis import settings
 
 from tests.lab import Lab, LabError
 from tests.lab.install import build_wheel
-from tests.site import suspend_shipped
+from tests.site import make_room, suspend_shipped
 
 # A busy machine is no failed property; and what CI tries is the same each time it tries it.
 settings.register_profile("here", deadline=None)
@@ -72,6 +72,13 @@ def site(lab: Lab) -> Lab:
     suspend_shipped(lab)
     lab.configure(max_concurrent_visits=8, record_grace="0s")
     return lab
+
+
+@pytest.fixture
+def ward(site: Lab) -> Lab:
+    """A site whose reactions have room for everything."""
+    make_room(site)
+    return site
 
 
 @pytest.fixture

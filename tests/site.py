@@ -10,6 +10,8 @@ from typing import NamedTuple
 from analytics.ask import ask
 from analytics.question import Wanted, question
 from analytics.result import Result
+from slurm_hooks.slurm import SlurmCommands
+from slurm_hooks.slurm_text import Node
 from slurm_hooks.state import State
 from tests.lab import Lab
 from tests.lab.users import SERVICE, SLURM
@@ -18,6 +20,19 @@ SHIPPED = ("cpu", "memory", "storage", "dl-unit")
 TWICE = "Duplicate jobid"
 """Slurm's reason where it drains a node that still has a job whose id it gave away again."""
 ADMINISTRATOR_S = 90.0
+
+
+DRAINS = {"drain": {"prefix": "doctor"}}
+"""What a definition says of a fail that takes its node."""
+
+ROOM: dict[str, str | int] = {
+    "probation": 0,
+    "max_held": "100%",
+    "max_held_in_partition": "100%",
+    "max_taken": "100%",
+    "suspect": "100%",
+}
+"""Settings of reactions that nothing holds back."""
 
 
 class Row(NamedTuple):
@@ -101,6 +116,22 @@ def processes_of_checks(lab: Lab) -> Iterator[int]:
 
 def only(lab: Lab, nodes: str) -> None:
     lab.configure(max_concurrent_visits=8, record_grace="0s", include_nodes=nodes)
+
+
+def make_room(lab: Lab, *, on: str = "", **changes: str | int) -> None:
+    """Let nothing hold reactions back, but for *changes*; only nodes *on* are visited."""
+    reactions = ROOM | changes
+    lab.configure(max_concurrent_visits=8, record_grace="0s", reactions=reactions, include_nodes=on)
+
+
+def state_of(lab: Lab, name: str) -> Node:
+    """What Slurm says of node *name*."""
+    slurm = SlurmCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
+    return next(one for one in slurm.nodes() if one.name == name)
+
+
+def drained(lab: Lab) -> list[str]:
+    return [name for name, state in lab.states().items() if "drain" in state]
 
 
 def suspend_shipped(lab: Lab) -> None:

@@ -20,26 +20,19 @@ from tests.forgeries import FORGERIES, Forger, record_of
 from tests.lab import Lab
 from tests.lab.users import ORDINARY, SERVICE, SLURM, account
 from tests.reactions import DRAIN, clinic
-from tests.site import doctor, history, sweep_and_wait, wait_until_running
+from tests.site import (
+    DRAINS,
+    doctor,
+    drained,
+    history,
+    make_room,
+    sweep_and_wait,
+    wait_until_running,
+)
 
 pytestmark = pytest.mark.lab
 
 USER = ORDINARY[0]
-DRAINS = {"drain": {"prefix": "doctor"}}
-ROOM: dict[str, str | int] = {
-    "probation": 0,
-    "max_held": "100%",
-    "max_held_in_partition": "100%",
-    "max_taken": "100%",
-    "suspect": "100%",
-}
-
-
-@pytest.fixture
-def ward(site: Lab) -> Lab:
-    """A site whose reactions have room for everything."""
-    site.configure(max_concurrent_visits=8, record_grace="0s", reactions=ROOM)
-    return site
 
 
 @contextlib.contextmanager
@@ -55,10 +48,6 @@ def acting_as(user: str) -> Iterator[None]:
         os.seteuid(0)
         os.setegid(0)
         os.setgroups(groups)
-
-
-def drained(lab: Lab) -> list[str]:
-    return [name for name, state in lab.states().items() if "drain" in state]
 
 
 def everything_of_ours(lab: Lab) -> list[Path]:
@@ -161,9 +150,7 @@ def test_a_reservation_named_like_ours_is_not_taken_for_ours(ward: Lab) -> None:
     try:
         ward.add_check("quick", failure_reactions={"reserve": {}})
         ward.fault("n003", "quick", "fail")
-        ward.configure(
-            max_concurrent_visits=8, record_grace="0s", reactions=ROOM, include_nodes="n003"
-        )
+        make_room(ward, on="n003")
         sweep_and_wait(ward)
         ward.wait_for(lambda: len(reservations(ward)) == 2, 20, "our own reservation")
         (ours,) = set(reservations(ward)) - {"cluster-doctor-n003"}

@@ -8,17 +8,14 @@ import pytest
 from tests.lab import Lab
 from tests.lab.users import SERVICE
 from tests.listeners import listening
-from tests.site import doctor, make_due
+from tests.site import doctor, make_due, make_room
 
 pytestmark = pytest.mark.lab
-
-ROOM: dict[str, str | int] = {"probation": 0, "max_held": "100%", "max_held_in_partition": "100%",
-                              "max_taken": "100%", "suspect": "100%"}  # fmt: skip
 
 
 def fails(lab: Lab, notify: dict[str, object]) -> None:
     """Have a check fail on n003, whose definition tells *notify* of it, and be done with it."""
-    lab.configure(max_concurrent_visits=8, record_grace="0s", reactions=ROOM, include_nodes="n003")
+    make_room(lab, on="n003")
     lab.add_check("quick", failure_reactions={"drain": {"prefix": "doctor"}, "notify": notify})
     lab.fault("n003", "quick", "fail")
     doctor(lab, "sweep", "--wait")

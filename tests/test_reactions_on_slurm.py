@@ -1,72 +1,40 @@
 """Reactions on a real cluster: a failed node is out of service in seconds, and nothing else is."""
 
 import re
-from pathlib import Path
 
 import pytest
 
 from slurm_hooks.journal import Item
 from slurm_hooks.journal_file import JournalFile
-from slurm_hooks.slurm import SlurmCommands
-from slurm_hooks.slurm_text import Node
 from slurm_hooks.state import State
 from tests.lab import Lab
 from tests.lab.users import SERVICE, SLURM, account
-from tests.site import doctor, history
+from tests.site import DRAINS, doctor, drained, history, make_room, state_of
 
 pytestmark = pytest.mark.lab
-
-DRAIN = {"drain": {"prefix": "doctor"}}
-ROOM: dict[str, str | int] = {
-    "probation": 0,
-    "max_held": "100%",
-    "max_held_in_partition": "100%",
-    "max_taken": "100%",
-    "suspect": "100%",
-}
-
-
-@pytest.fixture
-def ward(site: Lab) -> Lab:
-    """A site whose reactions have room for everything."""
-    configure(site)
-    return site
-
-
-def configure(lab: Lab, **changes: str | int) -> None:
-    lab.configure(max_concurrent_visits=8, record_grace="0s", reactions=ROOM | changes)
-
-
-def node(lab: Lab, name: str) -> Node:
-    slurm = SlurmCommands(bin_dir=Path("/usr/bin"), conf=lab.slurm_conf)
-    return next(one for one in slurm.nodes() if one.name == name)
 
 
 def items(lab: Lab) -> list[Item]:
     return [*JournalFile(State(lab.state_dir).reactions).read().items.values()]
 
 
-def drained(lab: Lab) -> list[str]:
-    return [name for name, state in lab.states().items() if "drain" in state]
-
-
 def test_a_failed_node_is_drained_by_the_end_of_its_visit(ward: Lab) -> None:
-    ward.add_check("quick", failure_reactions=DRAIN)
+    ward.add_check("quick", failure_reactions=DRAINS)
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: drained(ward) == ["n003"], 20, "n003 to be drained")
-    found = node(ward, "n003")
+    found = state_of(ward, "n003")
     assert re.fullmatch(r"doctor: quick.* \(\d{4}-.*Z\) \[cd:[0-9a-f]{8}\]", found.reason)
     assert found.reason_user == SLURM
     ward.run(["scontrol", "reconfigure"])
     ward.slurmctld.stop()
     ward.slurmctld.start()
-    ward.wait_for(lambda: node(ward, "n003").reason == found.reason, 20, "the drain to survive")
+    ward.wait_for(lambda: state_of(ward, "n003").reason == found.reason, 20, "the drain to survive")
 
 
 def test_nothing_but_a_fail_changes_a_node(ward: Lab) -> None:
     only_errors = {"n001": "crash", "n002": "exit:1", "n004": "exit:193", "n005": "exit:195"}
-    ward.add_check("quick", time_limit="2s", failure_reactions=DRAIN)
+    ward.add_check("quick", time_limit="2s", failure_reactions=DRAINS)
     for name, verb in only_errors.items():
         ward.fault(name, "quick", verb)
     ward.fault("n006", "quick", "hang")
@@ -77,14 +45,14 @@ def test_nothing_but_a_fail_changes_a_node(ward: Lab) -> None:
 
 
 def test_an_admins_drain_keeps_its_reason_and_the_next_sweep_says_what_we_found(ward: Lab) -> None:
-    ward.add_check("quick", command=["sleep", "3"], failure_reactions=DRAIN)
+    ward.add_check("quick", command=["sleep", "3"], failure_reactions=DRAINS)
     ward.fault("n003", "quick", "fail")
-    ward.configure(max_concurrent_visits=8, record_grace="0s", reactions=ROOM, include_nodes="n003")
+    make_room(ward, on="n003")
     doctor(ward, "sweep")
     ward.drain("n003", "changing the fan")  # its visit is on the way, or runs
     ward.wait_for(lambda: bool(items(ward)) or not ward.states()["n003"].count("draining"), 30, "")
     doctor(ward, "sweep", "--wait", check=False)
-    assert node(ward, "n003").reason == "changing the fan"
+    assert state_of(ward, "n003").reason == "changing the fan"
 
 
 def test_a_reactor_that_was_never_woken_catches_up(ward: Lab) -> None:
@@ -93,7 +61,7 @@ def test_a_reactor_that_was_never_woken_catches_up(ward: Lab) -> None:
     text = hook.read_text()
     hook.write_text("#!/bin/sh\nexit 0\n")
     try:
-        ward.add_check("quick", failure_reactions=DRAIN)
+        ward.add_check("quick", failure_reactions=DRAINS)
         ward.fault("n003", "quick", "fail")
         doctor(ward, "sweep", "--wait")
         assert drained(ward) == []
@@ -112,8 +80,8 @@ def test_the_service_account_may_not_react(ward: Lab) -> None:
 
 
 def test_shadow_says_what_would_be_done(ward: Lab) -> None:
-    configure(ward, mode="shadow")
-    ward.add_check("quick", failure_reactions=DRAIN)
+    make_room(ward, mode="shadow")
+    ward.add_check("quick", failure_reactions=DRAINS)
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: bool(items(ward)), 20, "the decision")
@@ -122,8 +90,8 @@ def test_shadow_says_what_would_be_done(ward: Lab) -> None:
 
 
 def test_the_same_fail_everywhere_drains_nothing(ward: Lab) -> None:
-    configure(ward, suspect=2)
-    ward.add_check("quick", failure_reactions=DRAIN)
+    make_room(ward, suspect=2)
+    ward.add_check("quick", failure_reactions=DRAINS)
     for name in ward.nodes:
         ward.fault(name, "quick", "fail")
     doctor(ward, "sweep", "--wait")
@@ -136,11 +104,11 @@ def test_the_same_fail_everywhere_drains_nothing(ward: Lab) -> None:
 
 def test_an_epilog_that_slurm_runs_twice_reacts_once(ward: Lab) -> None:
     """slurmctld does so when it stops while a job is in its Epilog."""
-    ward.add_check("quick", failure_reactions=DRAIN)
+    ward.add_check("quick", failure_reactions=DRAINS)
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: drained(ward) == ["n003"], 20, "n003 to be drained")
-    before, (item,) = node(ward, "n003"), items(ward)
+    before, (item,) = state_of(ward, "n003"), items(ward)
     task = next(row.task for row in history(ward) if row.node == "n003")
     again = {
         "SLURM_JOB_UID": str(account(SERVICE).uid),
@@ -160,4 +128,4 @@ def test_an_epilog_that_slurm_runs_twice_reacts_once(ward: Lab) -> None:
     ward.wait_for(lambda: sign.read_bytes() != was, 20, "the reactor to look again")
     assert ward.run(["cluster-doctor", "react"]).stdout == ""
     assert items(ward) == [item]
-    assert node(ward, "n003") == before
+    assert state_of(ward, "n003") == before

@@ -23,8 +23,7 @@ from tests.flood import Flood, flood
 from tests.lab import Lab
 from tests.node_walls import NodeLab
 from tests.reactions import Clinic, clinic
-from tests.site import doctor, history
-from tests.test_reactions_on_slurm import DRAIN, configure, drained, node
+from tests.site import DRAINS, doctor, drained, history, make_room, state_of
 from tests.verifying import visit
 
 pytestmark = pytest.mark.lab
@@ -35,8 +34,8 @@ NODE = "n003"
 @pytest.fixture
 def ward(site: Lab) -> Lab:
     """A site with a node that our own check drained."""
-    configure(site)
-    site.add_check("quick", failure_reactions=DRAIN)
+    make_room(site)
+    site.add_check("quick", failure_reactions=DRAINS)
     site.fault(NODE, "quick", "fail")
     doctor(site, "sweep", "--wait")
     site.wait_for(lambda: drained(site) == [NODE], 20, "the drain")
@@ -84,7 +83,7 @@ def test_a_node_that_passes_returns_and_no_users_job_ran_there_before(ward: Lab)
 
 
 def test_a_node_that_fails_again_never_runs_a_users_job(ward: Lab) -> None:
-    first = node(ward, NODE).reason
+    first = state_of(ward, NODE).reason
     with flood(ward, NODE) as users:
         ward.run(["cluster-doctor", "verify", NODE])
         users.wait_to_move()
@@ -94,7 +93,7 @@ def test_a_node_that_fails_again_never_runs_a_users_job(ward: Lab) -> None:
         assert whats == [What.READY, What.FAILED, What.UNDONE]
     assert users.here() == []
     assert users.accounted() == []
-    found = node(ward, NODE)
+    found = state_of(ward, NODE)
     assert "DRAIN" in found.flags
     assert found.reason.startswith("doctor: quick")
     assert found.reason != first
@@ -102,7 +101,7 @@ def test_a_node_that_fails_again_never_runs_a_users_job(ward: Lab) -> None:
 
 
 def test_an_admins_marker_is_enough(site: Lab) -> None:
-    configure(site)
+    make_room(site)
     site.add_check("quick")
     doctor(site, "sweep", "--wait")
     site.drain(NODE, "new fan cluster-doctor:verify")
