@@ -13,6 +13,7 @@ from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.store import Store
+from analytics.told import note_told
 from slurm_hooks.errors import StateError
 from slurm_hooks.state import State
 
@@ -79,7 +80,7 @@ class Disk:
 
     def mark_told(self, revisions: Mapping[str, int]) -> None:
         """Write down which states of reactions the history has."""
-        self._state.mark_told(revisions)
+        note_told(self._state.told, revisions)
 
     def mark_uncompared(self, batch_id: str) -> None:
         """Write down that results of an open batch were not held against Slurm's word."""

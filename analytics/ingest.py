@@ -22,6 +22,7 @@ from analytics.reaction_row import changed, revisions
 from analytics.result import Result, result
 from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
+from analytics.told import read_told
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import locked
@@ -192,7 +193,7 @@ class _Round:
     def _record_reactions(self) -> None:
         """Put into the history what became of reactions since it last heard of them."""
         try:
-            book, told = JournalFile(self._state.reactions).read(), self._state.told()
+            book, told = JournalFile(self._state.reactions).read(), read_told(self._state.told)
         except StateError as error:
             self._notes.append(f"what became of reactions is not in the history: {error}")
             return

@@ -182,7 +182,7 @@ def checks() -> None:
 def list_(app: App, *, shown: Shown) -> None:
     """List every check."""
     columns = columns_for(_CHECK_FIELDS, _CHECK_USUAL, shown)
-    off = app.state.suspended()
+    off = app.state.suspensions.all()
     definitions = wiring.catalogue(app.settings).definitions
     show_rows(columns, [_Listed(one, off.get(one.name)) for one in definitions], shown)
 
@@ -211,7 +211,7 @@ def suspend(app: App, name: str, reason: str) -> None:
     as_service(app.settings, f"checks suspend {name}")
     wiring.catalogue(app.settings).get(name)
     off = Suspended(by=asked_by(os.environ), since=_now(), reason=one_line(reason))
-    app.state.suspend(name, off)
+    app.state.suspensions.add(name, off)
     click.echo(f"{name}: suspended {_by_whom(off)}")
 
 
@@ -225,7 +225,7 @@ def resume(app: App, name: str) -> None:
     """
     as_service(app.settings, f"checks resume {name}")
     found = wiring.catalogue(app.settings)
-    undone = app.state.resume(name)
+    undone = app.state.suspensions.remove(name)
     if not undone:
         found.get(name)
     if any(one.suspend for one in found.definitions if one.name == name):

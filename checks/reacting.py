@@ -13,6 +13,7 @@ from checks.reaction import Reactions
 from slurm_hooks.reaction import Kind, Reacting, Reaction
 from slurm_hooks.record import Outcome
 from slurm_hooks.state import State
+from slurm_hooks.state_files import READABLE, make_directory, write_file
 from slurm_hooks.unseen import Seen
 
 
@@ -100,12 +101,13 @@ def in_probation(
     unknown = [
         one.name
         for one in definitions
-        if wanted and reactions(one.failure_reactions) and not state.is_tried(one.name)
+        if wanted and reactions(one.failure_reactions) and not (state.tried / one.name).is_file()
     ]
     if not unknown:
         return set()
     judged = history.judged(unknown)
     for name in unknown:
         if judged.get(name, 0) >= wanted:
-            state.mark_tried(name)
+            make_directory(state.tried, READABLE)
+            write_file(state.tried / name, b"", mode=0o644)
     return {name for name in unknown if judged.get(name, 0) < wanted}

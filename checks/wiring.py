@@ -36,7 +36,7 @@ def sweeper(settings: Settings) -> Sweeper:
     """
     state = State(settings.state_dir)
     store = EmbeddedStore(state.history)
-    known = catalogue(settings).without(state.suspended())
+    known = catalogue(settings).without(state.suspensions.all())
     teller = Teller(
         courier=Messenger(), files=TriedFiles(state.notices), clock=lambda: datetime.now(UTC)
     )

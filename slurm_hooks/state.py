@@ -1,9 +1,7 @@
 """The state directory: who writes what where, and nothing else knows its layout."""
 
 import contextlib
-import errno
 import itertools
-import json
 import os
 import re
 import shutil
@@ -13,18 +11,19 @@ from datetime import datetime
 from pathlib import Path
 
 from slurm_hooks import batch as batches
-from slurm_hooks import suspension
 from slurm_hooks.batch import Batch, Cancellation, ControllerWord, Submission
-from slurm_hooks.decode import decode
 from slurm_hooks.errors import RecordError, StateError
-from slurm_hooks.files import read_regular, sync_directory, write_durably
+from slurm_hooks.files import read_regular
 from slurm_hooks.record import Record, dumps
-from slurm_hooks.suspension import Suspended
-
-_PRIVATE = 0o750
-_READABLE = 0o755
-_SHARED = 0o2750
-"""What is made in it belongs to its group, the service account's."""
+from slurm_hooks.state_files import (
+    PRIVATE,
+    READABLE,
+    SHARED,
+    entries,
+    make_directory,
+    write_file,
+)
+from slurm_hooks.suspension import Suspensions
 
 
 @dataclass(frozen=True, slots=True)
@@ -116,9 +115,14 @@ class State:
         return self.root / "aside"
 
     @property
-    def suspensions(self) -> Path:
-        """Checks that were switched off by command; anybody may read who did it."""
-        return self.root / "suspended"
+    def suspensions(self) -> Suspensions:
+        """Checks that were switched off by command."""
+        return Suspensions(self.root / "suspended")
+
+    @property
+    def told(self) -> Path:
+        """Which states of reactions are in the history; `analytics.told` reads and writes it."""
+        return self.root / "told-reactions.json"
 
     @property
     def history(self) -> Path:
@@ -157,14 +161,14 @@ class State:
             StateError: the root is missing or cannot be written.
         """
         for path, mode in (
-            (self.batches, _PRIVATE),
-            (self.archive, _PRIVATE),
-            (self.spool, _PRIVATE),
-            (self.aside, _PRIVATE),
-            (self.notices, _PRIVATE),
-            (self.history, _READABLE),
+            (self.batches, PRIVATE),
+            (self.archive, PRIVATE),
+            (self.spool, PRIVATE),
+            (self.aside, PRIVATE),
+            (self.notices, PRIVATE),
+            (self.history, READABLE),
         ):
-            _make(path, mode)
+            make_directory(path, mode)
 
     @contextlib.contextmanager
     def real_names(self) -> Iterator[None]:
@@ -186,7 +190,7 @@ class State:
         """
         self.make_reactions()
         try:
-            _make(self.considered, _SHARED)
+            make_directory(self.considered, SHARED)
         except StateError as error:
             raise StateError(f"{error}; {self._whose_reactions()}") from error
         if not os.access(self.considered, os.W_OK):
@@ -199,7 +203,7 @@ class State:
             StateError: as `prepare_reactions`.
         """
         try:
-            _make(self.reactions, _SHARED)
+            make_directory(self.reactions, SHARED)
         except StateError as error:
             raise StateError(f"{error}; {self._whose_reactions()}") from error
 
@@ -212,70 +216,31 @@ class State:
     def write_batch(self, batch: Batch) -> None:
         """Write *batch* down; it is open from now on."""
         directory = self.batches / batch.id
-        _make(directory, _PRIVATE)
-        _make(directory / "results", _PRIVATE)
-        _write(directory / "batch.json", batches.dump_batch(batch))
+        make_directory(directory, PRIVATE)
+        make_directory(directory / "results", PRIVATE)
+        write_file(directory / "batch.json", batches.dump_batch(batch))
 
     def write_submission(self, batch_id: str, submission: Submission) -> None:
         """Write down that Slurm took the batch."""
         path = self.batches / batch_id / "submitted.json"
-        _write(path, batches.dump_submission(submission))
+        write_file(path, batches.dump_submission(submission))
 
     def write_cancellation(self, batch_id: str, cancellation: Cancellation) -> bool:
         """Write down that a visit is to be cancelled; returns False where it was already."""
         path = self.batches / batch_id / cancellation.file_name
-        return _write(path, batches.dump_cancellation(cancellation), replace=False)
+        return write_file(path, batches.dump_cancellation(cancellation), replace=False)
 
     def write_record(self, record: Record) -> bool:
         """Put *record* in the spool; returns False where its file is there already."""
-        return _write(self.spool / record.file_name, dumps(record), replace=False)
+        return write_file(self.spool / record.file_name, dumps(record), replace=False)
 
     def write_word(self, word: ControllerWord) -> None:
         """Write down what EpilogSlurmctld saw."""
-        _write(self.controller / word.file_name, batches.dump_word(word))
-
-    def suspend(self, check: str, suspended: Suspended) -> None:
-        """Switch *check* off from the next sweep on; a later word replaces an earlier one."""
-        _make(self.suspensions, _READABLE)
-        path = self.suspensions / f"{check}.json"
-        _write(path, suspension.dump_suspended(suspended), mode=0o644)
-
-    def resume(self, check: str) -> bool:
-        """Undo `suspend`; returns whether there was anything to undo."""
-        if check not in self.suspended():
-            return False
-        path = self.suspensions / f"{check}.json"
-        try:
-            path.unlink(missing_ok=True)
-            sync_directory(self.suspensions)
-        except OSError as error:
-            raise StateError(f"{path}: cannot remove it: {error.strerror}") from error
-        return True
-
-    def suspended(self) -> dict[str, Suspended | str]:
-        """Return each check that was switched off, or why its file cannot be read: it is off."""
-        found: dict[str, Suspended | str] = {}
-        for path in _entries(self.suspensions):
-            if path.suffix == ".json" and not path.name.startswith("."):
-                try:
-                    data = read_regular(path, limit=suspension.MAX_BYTES)
-                    found[path.stem] = suspension.load_suspended(data)
-                except (OSError, RecordError) as error:
-                    found[path.stem] = f"{path}: {error}"
-        return found
-
-    def is_tried(self, check: str) -> bool:
-        """Whether *check* once had as many judged results as its reactions need."""
-        return (self.tried / check).is_file()
-
-    def mark_tried(self, check: str) -> None:
-        """Write down that *check* had as many judged results as its reactions need."""
-        _make(self.tried, _READABLE)
-        _write(self.tried / check, b"", mode=0o644)
+        write_file(self.controller / word.file_name, batches.dump_word(word))
 
     def open_batches(self) -> list[str]:
         """Return the ids of the batches that still miss a result, oldest first."""
-        return sorted(path.name for path in _entries(self.batches) if _is_written(path))
+        return sorted(path.name for path in entries(self.batches) if _is_written(path))
 
     def batch_directory(self, batch_id: str) -> Path | None:
         """Return where batch *batch_id* is kept, open or archived; None where it is not."""
@@ -315,7 +280,7 @@ class State:
     def read_cancellations(self, batch_id: str) -> dict[int, Cancellation]:
         """Return which visits of an open batch are to be cancelled, by task."""
         found = {}
-        for path in _entries(self.batches / batch_id):
+        for path in entries(self.batches / batch_id):
             if path.name.startswith("cancelled."):
                 try:
                     one = batches.load_cancellation(read_regular(path, limit=10_000))
@@ -327,11 +292,11 @@ class State:
     def results(self, batch_id: str) -> list[Path]:
         """Return the files of the records of batch *batch_id* that are in the history."""
         directory = self.batch_directory(batch_id)
-        return _entries(directory / "results") if directory is not None else []
+        return entries(directory / "results") if directory is not None else []
 
     def words(self) -> Iterator[tuple[Path, ControllerWord | str]]:
         """Yield each file in the controller's directory with its word, or why it has none."""
-        for path in _entries(self.controller):
+        for path in entries(self.controller):
             if path.suffix != ".json":
                 continue
             try:
@@ -341,25 +306,7 @@ class State:
 
     def spooled(self) -> list[Path]:
         """Return the record files in the spool, in name order."""
-        return [path for path in _entries(self.spool) if not path.name.startswith(".")]
-
-    def told(self) -> dict[str, int]:
-        """Return which states of reactions are in the history: how much had happened to each.
-
-        Raises:
-            StateError: it cannot be read.
-        """
-        path = self.root / "told-reactions.json"
-        try:
-            return decode(dict[str, int], json.loads(read_regular(path, limit=100_000_000)))
-        except FileNotFoundError:
-            return {}
-        except (OSError, ValueError) as error:
-            raise StateError(f"{path}: cannot read it: {error}; remove it") from error
-
-    def mark_told(self, revisions: Mapping[str, int]) -> None:
-        """Write down which states of reactions are in the history."""
-        _write(self.root / "told-reactions.json", json.dumps(dict(revisions)).encode())
+        return [path for path in entries(self.spool) if not path.name.startswith(".")]
 
     def is_recorded(self, batch_id: str) -> bool:
         """Whether the plan of batch *batch_id* is in the history, or there is no such batch."""
@@ -370,7 +317,7 @@ class State:
         """Write down that the plan of batch *batch_id* is in the history."""
         directory = self.batch_directory(batch_id)
         if directory is not None:
-            _write(directory / "recorded", b"")
+            write_file(directory / "recorded", b"")
 
     def is_compared(self, batch_id: str) -> bool:
         """Whether no result of open batch *batch_id* was taken in without a sweep's look at it."""
@@ -380,7 +327,7 @@ class State:
         """Write down whether a sweep held the results of an open batch against Slurm's word."""
         path = self.batches / batch_id / "uncompared"
         if not yes:
-            _write(path, b"")
+            write_file(path, b"")
             return
         try:
             path.unlink(missing_ok=True)
@@ -390,7 +337,7 @@ class State:
     def finished(self, batch_id: str) -> set[tuple[int, str]]:
         """Return the (task, check) pairs of an open batch whose result is in the history."""
         found = set()
-        for path in _entries(self.batches / batch_id / "results"):
+        for path in entries(self.batches / batch_id / "results"):
             parts = path.name.split(".")
             if len(parts) >= 5 and parts[1].isdigit() and "interrupted" not in parts:
                 found.add((int(parts[1]), parts[3]))
@@ -427,7 +374,7 @@ class State:
     def prune_archive(self, *, before: datetime) -> None:
         """Remove the archived batches that were made earlier than *before*."""
         limit = batches.new_batch_id(before).split("-")[0]
-        for path in _entries(self.archive):
+        for path in entries(self.archive):
             if batches.is_batch_id(path.name) and path.name < limit:
                 shutil.rmtree(path, ignore_errors=True)
 
@@ -442,42 +389,11 @@ class State:
                 break
             target = self.aside / f"{path.name}.{number}"
         try:
-            _write(target.with_name(f"{target.name}.reason"), f"{reason}\n".encode())
+            write_file(target.with_name(f"{target.name}.reason"), f"{reason}\n".encode())
             path.rename(target)
         except OSError as error:
             raise StateError(f"{path}: cannot move it aside: {error}") from error
 
 
-def _entries(directory: Path) -> list[Path]:
-    try:
-        return sorted(directory.iterdir())
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        who = "; the service account and its group may" if error.errno == errno.EACCES else ""
-        raise StateError(f"{directory}: cannot list it: {error.strerror}{who}") from error
-
-
-def _make(directory: Path, mode: int) -> None:
-    """Make *directory* with exactly *mode*, whatever the umask; leave one that is there."""
-    try:
-        directory.mkdir()
-        directory.chmod(mode)
-    except FileExistsError:
-        return
-    except OSError as error:
-        raise StateError(
-            f"{directory}: cannot make the directory: {error.strerror}; "
-            f"{directory.parent} must exist and belong to the service account"
-        ) from error
-
-
 def _is_written(directory: Path) -> bool:
     return (directory / "batch.json").is_file()
-
-
-def _write(path: Path, data: bytes, *, replace: bool = True, mode: int = 0o640) -> bool:
-    try:
-        return write_durably(path, data, replace=replace, mode=mode)
-    except OSError as error:
-        raise StateError(f"{path}: cannot write it: {error.strerror or error}") from error

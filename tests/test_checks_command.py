@@ -67,14 +67,14 @@ def test_what_a_file_suspends_no_command_resumes(site: Site) -> None:
     done = site.run("resume", "bbb")
     assert done.exit_code == 1
     assert "bbb.yaml: suspend: the file itself suspends bbb; edit or remove it" in done.stderr
-    assert State(site.root).suspended() == {}
+    assert State(site.root).suspensions.all() == {}
 
 
 def test_a_check_that_is_gone_can_still_be_resumed(site: Site) -> None:
     site.run("suspend", "aaa")
     (site.root / "checks" / "aaa.yaml").unlink()
     assert site.run("resume", "aaa").exit_code == 0
-    assert State(site.root).suspended() == {}
+    assert State(site.root).suspensions.all() == {}
 
 
 @pytest.mark.parametrize("command", ["suspend", "resume"])

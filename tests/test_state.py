@@ -34,18 +34,18 @@ def test_a_batch_id_that_is_a_path_is_no_batch(tmp_path: Path) -> None:
 
 def test_a_suspension_that_cannot_be_read_still_suspends(tmp_path: Path) -> None:
     state = State(tmp_path)
-    assert state.suspended() == {}
+    assert state.suspensions.all() == {}
     off = Suspended(by="alice", since=datetime(2026, 11, 21, tzinfo=UTC), reason="a new disk")
-    state.suspend("disk", off)
-    assert (state.suspensions / "disk.json").stat().st_mode & 0o777 == 0o644
-    (state.suspensions / "cpu.json").write_text("{")
-    found = state.suspended()
+    state.suspensions.add("disk", off)
+    assert (state.suspensions.directory / "disk.json").stat().st_mode & 0o777 == 0o644
+    (state.suspensions.directory / "cpu.json").write_text("{")
+    found = state.suspensions.all()
     assert found["disk"] == off
     assert "not a suspension" in str(found["cpu"])
-    assert state.resume("cpu")
-    assert not state.resume("cpu")
-    assert not state.resume("../disk")
-    assert set(state.suspended()) == {"disk"}
+    assert state.suspensions.remove("cpu")
+    assert not state.suspensions.remove("cpu")
+    assert not state.suspensions.remove("../disk")
+    assert set(state.suspensions.all()) == {"disk"}
 
 
 def test_a_missing_state_directory_says_who_must_make_it(tmp_path: Path) -> None:

@@ -157,10 +157,10 @@ def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
     world: World,
 ) -> None:
     world.state.prepare()
-    world.state.suspend("cpu", Suspended(by="alice", since=world.slurm.now))
+    world.state.suspensions.add("cpu", Suspended(by="alice", since=world.slurm.now))
 
     def planned() -> set[tuple[str, ...]]:
-        catalogue = world.sweeper.catalogue.without(world.state.suspended())
+        catalogue = world.sweeper.catalogue.without(world.state.suspensions.all())
         made = replace(world.sweeper, catalogue=catalogue)
         seen = observe(made)
         return {
@@ -169,7 +169,7 @@ def test_a_check_suspended_by_command_is_planned_nowhere_until_it_is_resumed(
         }
 
     assert planned() == {("storage",)}
-    assert world.state.resume("cpu")
+    assert world.state.suspensions.remove("cpu")
     assert planned() == {CHECKS}
 
 
