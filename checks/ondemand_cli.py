@@ -26,6 +26,7 @@ from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, RecordError, SlurmError
 from slurm_hooks.files import read_regular
+from slurm_hooks.ownership import check_sweep
 from slurm_hooks.record import MAX_BYTES, Outcome, Record, loads
 from slurm_hooks.state import State
 
@@ -164,6 +165,7 @@ def _known(made: Sweeper, checks: Iterable[str]) -> None:
 
 def _start(made: Sweeper, wanted: Wanted, *, patient: bool, wait: bool) -> None:
     """Submit *wanted*; with *wait* visit after visit until nothing more of it can run."""
+    check_sweep(made.settings, made.catalogue.sources.values())
     batch_ids: list[str] = []
     left_out: list[LeftOut] = []
     refused: dict[str, str] = {}

@@ -42,7 +42,7 @@ def told(done: Reacted, book: Book | None = None) -> list[str]:
                 lines.append(_line(line, f"{line.verdict}: {line.why}"))
             case Event() if line.what is What.DONE and line.entry in entries:
                 lines.append(_line(entries[line.entry], "done"))
-            case Event() if line.entry in entries:
+            case Event() if line.entry in entries and line.what is not What.KEPT:
                 lines.append(_line(entries[line.entry], f"{line.what}: {line.detail}"))
             case _:
                 pass

@@ -1,6 +1,8 @@
 """Reactions on a real cluster: a failed node is out of service in seconds, and nothing else is."""
 
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 
 import pytest
 
@@ -16,6 +18,18 @@ pytestmark = pytest.mark.lab
 
 def items(lab: Lab) -> list[Item]:
     return [*JournalFile(State(lab.state_dir).reactions).read().items.values()]
+
+
+@contextmanager
+def without_epilog(lab: Lab) -> Iterator[None]:
+    """Let EpilogSlurmctld do nothing while the block runs."""
+    hook = lab.opt / "epilog" / "slurmctld-cluster-doctor"
+    text = hook.read_text()
+    hook.write_text("#!/bin/sh\nexit 0\n")
+    try:
+        yield
+    finally:
+        hook.write_text(text)
 
 
 def test_a_failed_node_is_drained_by_the_end_of_its_visit(ward: Lab) -> None:
@@ -57,16 +71,11 @@ def test_an_admins_drain_keeps_its_reason_and_the_next_sweep_says_what_we_found(
 
 def test_a_reactor_that_was_never_woken_catches_up(ward: Lab) -> None:
     """Without EpilogSlurmctld the books stay closed until SlurmUser's cron runs the reactor."""
-    hook = ward.opt / "epilog" / "slurmctld-cluster-doctor"
-    text = hook.read_text()
-    hook.write_text("#!/bin/sh\nexit 0\n")
-    try:
+    with without_epilog(ward):
         ward.add_check("quick", failure_reactions=DRAINS)
         ward.fault("n003", "quick", "fail")
         doctor(ward, "sweep", "--wait")
         assert drained(ward) == []
-    finally:
-        hook.write_text(text)
     done = ward.run(["cluster-doctor", "react"])
     assert "n003: drain for quick: done" in done.stdout
     assert drained(ward) == ["n003"]
@@ -129,3 +138,18 @@ def test_an_epilog_that_slurm_runs_twice_reacts_once(ward: Lab) -> None:
     assert ward.run(["cluster-doctor", "react"]).stdout == ""
     assert items(ward) == [item]
     assert state_of(ward, "n003") == before
+
+
+def test_a_sweep_that_is_a_job_itself_wakes_the_reactor_for_what_was_missed(ward: Lab) -> None:
+    """As scrontab starts it: its end runs EpilogSlurmctld, and that considers everything."""
+    with without_epilog(ward):
+        ward.add_check("quick", failure_reactions=DRAINS)
+        ward.fault("n003", "quick", "fail")
+        doctor(ward, "sweep", "--wait")
+        assert drained(ward) == []
+    sweep = ["sbatch", "--partition=background", "--nodelist=n001", "--output=/dev/null"]
+    command = (
+        f"env CLUSTER_DOCTOR_SETTINGS={ward.settings_path} {ward.opt}/bin/cluster-doctor sweep"
+    )
+    ward.run_as_service([*sweep, f"--wrap={command}"])
+    ward.wait_for(lambda: drained(ward) == ["n003"], 40, "the sweep to end, and n003 to be drained")
