@@ -28,7 +28,7 @@ lint: setup
 	shellcheck $(SHELL_FILES)
 
 unit: setup
-	$(VENV)/bin/python -m pytest
+	@scripts/test.sh
 
 format: setup
 	$(VENV)/bin/ruff format .
