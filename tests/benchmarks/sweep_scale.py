@@ -61,8 +61,7 @@ class Cost(NamedTuple):
 
 def rows() -> list[Row]:
     """Return the costs of a sweep at two sizes, and of submitting 200 visits in two ways."""
-    few, _ = _on_lab(FEW_NODES, submit=False)
-    many, submitting = _on_lab(NODES, submit=True)
+    few, many = _on_lab(FEW_NODES), _on_lab(NODES)
     found = []
     for what, cost in many.items():
         title = f"a sweep, {NODES:,} nodes, {NODES * CHECKS:,} statuses, {what}"
@@ -86,27 +85,32 @@ def rows() -> list[Row]:
                 cost.commands == few[what].commands,
             ),
         ]
-    return found + submitting
+    return found + _submitting(NODES)
 
 
 def _listed(commands: Counter[str]) -> str:
     return ", ".join(f"{name} {count}" for name, count in sorted(commands.items()))
 
 
-def _on_lab(nodes: int, *, submit: bool) -> tuple[dict[str, Cost], list[Row]]:
+def _on_lab(nodes: int) -> dict[str, Cost]:
+    """Return what sweeps cost; the reactor's own questions are not among it."""
     with Lab.create(nodes=REAL, idle_nodes=nodes - REAL) as lab:
         lab.install()
         lab.up()
         _define_checks(lab)
         _fill(lab)
         counted = _count_commands(lab)
-        lab.configure(include_nodes="", slurm_bin=str(counted), max_concurrent_visits=REAL)
-        costs = {
+        lab.configure(
+            include_nodes="",
+            slurm_bin=str(counted),
+            max_concurrent_visits=REAL,
+            reactions={"mode": "off"},
+        )
+        return {
             "nothing due": _nothing_due(lab, counted),
             "with 8 visits": _with_visits(lab, counted),
             "taking in their results": _taking_in(lab, counted),
         }
-        return costs, _submitting(lab) if submit else []
 
 
 def _define_checks(lab: Lab) -> None:
@@ -209,12 +213,14 @@ def _taking_in(lab: Lab, counted: Path) -> Cost:
     return _sweep(lab, counted)
 
 
-def _submitting(lab: Lab) -> list[Row]:
+def _submitting(nodes: int) -> list[Row]:
     """Time 200 visits through one array and through one sbatch each; none may start."""
-    lab.run(["scontrol", "update", "PartitionName=background", "State=DOWN"])
-    nodes = lab.spec.idle_node_names[:VISITS]
-    ours = _pin(lab, nodes)
-    theirs = _sbatch_each(lab, nodes)
+    with Lab.create(nodes=REAL, idle_nodes=nodes - REAL) as lab:
+        lab.up()
+        lab.run(["scontrol", "update", "PartitionName=background", "State=DOWN"])
+        names = lab.spec.idle_node_names[:VISITS]
+        ours = _pin(lab, names)
+        theirs = _sbatch_each(lab, names)
     return [
         Row(
             f"{VISITS} visits written down, submitted, pinned, read back, released",
