@@ -27,6 +27,7 @@ from checks.sweep import Sweep, observe, plan_now, refusals
 from checks.sweep import sweep as sweep_once
 from checks.sweeper import Sweeper
 from checks.verifying import plan_verifications
+from checks.waking import wake_reactor
 from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.duration import format_duration
@@ -141,7 +142,8 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
             return
         made = wiring.sweeper(app.settings)
         check_sweep(app.settings, made.catalogue.sources.values())
-        notes = plan_verifications(made, clock=_now)
+        asleep = wake_reactor(app.settings.reactions.react_command)
+        notes = [*filter(None, [asleep]), *plan_verifications(made, clock=_now)]
         done = sweep_once(made, clock=_now)
     for note in notes:
         click.echo(f"warning: {note}", err=True)

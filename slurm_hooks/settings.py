@@ -46,6 +46,7 @@ class _Reactions:
     probation: int = 20
     max_result_age: str = "24h"
     notify: Target | None = None
+    react_command: tuple[str, ...] = ()
     verify_marker: str = "cluster-doctor:verify"
     verify_after: str = ""
 
@@ -70,6 +71,8 @@ class ReactionSettings:
     """Until a check has so many judged results it may comment and no more."""
     max_result_age: timedelta
     """An older result is not acted upon."""
+    react_command: tuple[str, ...]
+    """What a sweep runs first, so that the reactor looks again; empty: nothing."""
     notify: Target | None
     """Who is told that a check's reactions wait for a person, besides whom the check tells."""
     verify_marker: str
@@ -315,6 +318,7 @@ def _reactions(path: Path, raw: _Reactions) -> ReactionSettings:
         suspect_window=_window(path, key("suspect_window"), raw.suspect_window),
         probation=_at_least(path, key("probation"), raw.probation, 0),
         max_result_age=_window(path, key("max_result_age"), raw.max_result_age),
+        react_command=raw.react_command,
         notify=_target(path, key("notify"), raw.notify),
         verify_marker=_marker(path, key("verify_marker"), raw.verify_marker),
         verify_after=(

@@ -11,7 +11,7 @@ from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.state import State
 from tests.lab import Lab
 from tests.lab.users import SERVICE, SLURM, account
-from tests.site import DRAINS, doctor, drained, history, make_room, state_of
+from tests.site import DRAINS, ROOM, doctor, drained, history, make_room, state_of
 
 pytestmark = pytest.mark.lab
 
@@ -153,3 +153,14 @@ def test_a_sweep_that_is_a_job_itself_wakes_the_reactor_for_what_was_missed(ward
     )
     ward.run_as_service([*sweep, f"--wrap={command}"])
     ward.wait_for(lambda: drained(ward) == ["n003"], 40, "the sweep to end, and n003 to be drained")
+
+
+def test_each_sweep_runs_what_wakes_the_reactor(ward: Lab) -> None:
+    """The service account itself may not react; a line in sudoers may let it ask for that."""
+    told = ward.log_dir / "asked"
+    ward.configure(reactions=ROOM | {"react_command": ["touch", str(told)]})
+    doctor(ward, "sweep")
+    assert told.exists()
+    ward.configure(reactions=ROOM | {"react_command": ["/nowhere/sudo"]})
+    done = doctor(ward, "sweep")
+    assert "warning: the reactor was not woken: /nowhere/sudo" in done.stderr

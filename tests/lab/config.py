@@ -7,7 +7,7 @@ from tests.lab.layout import Layout
 from tests.lab.spec import Spec
 from tests.lab.users import SERVICE, SLURM
 
-Setting = str | int | list[str] | Mapping[str, str | int]
+Setting = str | int | list[str] | Mapping[str, str | int | list[str]]
 
 DATABASE = "slurm_acct"
 LISTEN_ON_LOOPBACK = "NoInAddrAny,NoCtldInAddrAny"
