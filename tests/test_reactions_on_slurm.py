@@ -44,6 +44,9 @@ def test_a_failed_node_is_drained_by_the_end_of_its_visit(ward: Lab) -> None:
     ward.slurmctld.stop()
     ward.slurmctld.start()
     ward.wait_for(lambda: state_of(ward, "n003").reason == found.reason, 20, "the drain to survive")
+    ward.wait_for(
+        lambda: all(state.startswith("idle") for state in ward.states().values()), 30, "the nodes"
+    )
 
 
 def test_nothing_but_a_fail_changes_a_node(ward: Lab) -> None:
@@ -117,6 +120,7 @@ def test_an_epilog_that_slurm_runs_twice_reacts_once(ward: Lab) -> None:
     ward.fault("n003", "quick", "fail")
     doctor(ward, "sweep", "--wait")
     ward.wait_for(lambda: drained(ward) == ["n003"], 20, "n003 to be drained")
+    ward.wait_for(lambda: all(one.carried_out for one in items(ward)), 20, "that to be written")
     before, (item,) = state_of(ward, "n003"), items(ward)
     task = next(row.task for row in history(ward) if row.node == "n003")
     again = {
