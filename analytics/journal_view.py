@@ -7,8 +7,9 @@ from datetime import UTC, datetime
 
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import read_regular
-from slurm_hooks.journal import Book, fold, load
+from slurm_hooks.journal import Book, fold
 from slurm_hooks.journal_file import KEPT, JournalFile
+from slurm_hooks.journal_lines import load
 from slurm_hooks.state import State
 
 _MAX_BYTES = 1_000_000_000

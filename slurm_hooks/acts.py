@@ -3,8 +3,9 @@
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from functools import partial
 
-from slurm_hooks.errors import SlurmError
+from slurm_hooks.errors import SlurmError, UnreachableError
 from slurm_hooks.journal import Book, Entry, Event, Item, What
 from slurm_hooks.node_control import NodeControl
 from slurm_hooks.reaction import Kind
@@ -162,6 +163,17 @@ class _Acts:
         except SlurmError as error:
             self.problems.append(str(error))
 
+    def _tell(self, order: Callable[[], None]) -> bool:
+        """Tell Slurm one thing; one that it refuses keeps no other up."""
+        try:
+            order()
+        except UnreachableError:
+            raise
+        except SlurmError as error:
+            self.problems.append(str(error))
+            return False
+        return True
+
     def drain(self, items: Sequence[Item]) -> None:
         """Drain nodes that are in service; where one is held already, say it in its comment."""
         fresh, held = self._sort(items)
@@ -171,7 +183,7 @@ class _Acts:
         for item in fresh:
             groups.setdefault(item.entry.text, []).append(item.entry.node)
         for text, nodes in sorted(groups.items()):
-            self._control.drain(sorted(set(nodes)), text)
+            self._tell(partial(self._control.drain, sorted(set(nodes)), text))
         after = self._read(fresh)
         for item in fresh:
             node = after.nodes.get(item.entry.node)
@@ -190,8 +202,8 @@ class _Acts:
         fresh, held = self._sort(items)
         for item in fresh:
             entry = item.entry
-            self._control.reserve(entry.text, [entry.node], [self._user])
-            self._happened(item, What.DONE)
+            if self._tell(partial(self._control.reserve, entry.text, [entry.node], [self._user])):
+                self._happened(item, What.DONE)
         self._note(held)
 
     def comment(self, items: Sequence[Item]) -> None:
@@ -215,13 +227,14 @@ class _Acts:
                 self._not_ours(item, target, node)
             else:
                 ours.append((item, target))
-        nodes = sorted(
-            item.entry.node
-            for item, target in ours
-            if _drained_by(target, seen.nodes.get(item.entry.node))
-        )
-        if nodes:
-            self._control.undrain(nodes)
+        for name in sorted(
+            {
+                item.entry.node
+                for item, target in ours
+                if _drained_by(target, seen.nodes.get(item.entry.node))
+            }
+        ):
+            self._tell(partial(self._control.undrain, [name]))
         after = self._read([item for item, _ in ours])
         for item, target in ours:
             node = after.nodes.get(item.entry.node)
@@ -245,9 +258,7 @@ class _Acts:
                 detail = f"reservation {found.name} is another one now"
                 self._happened(item, What.SUPERSEDED, detail=detail)
                 self._happened(target, What.LOST, detail=detail)
-            else:
-                if found is not None:
-                    self._control.unreserve(found.name)
+            elif found is None or self._tell(partial(self._control.unreserve, found.name)):
                 self._undone(item, target)
         self._unnote(noted)
 

@@ -9,7 +9,8 @@ from typing import BinaryIO
 
 from slurm_hooks.errors import RecordError, StateError
 from slurm_hooks.files import read_regular, sync_directory, write_durably
-from slurm_hooks.journal import Book, Line, carried, dump, fold, load
+from slurm_hooks.journal import Book, Line, carried, fold
+from slurm_hooks.journal_lines import dump, load
 
 KEPT = timedelta(days=35)
 """So long what is over is carried into the next month's file: longer than any window."""

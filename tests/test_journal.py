@@ -19,11 +19,10 @@ from slurm_hooks.journal import (
     What,
     Word,
     carried,
-    dump,
     entry_id,
     fold,
-    load,
 )
+from slurm_hooks.journal_lines import dump, load
 from slurm_hooks.reaction import Kind
 from slurm_hooks.record import Outcome
 from tests.decisions import DAY, HOUR, MINUTE, NOW

@@ -11,8 +11,9 @@ import pytest
 
 from slurm_hooks import journal_file
 from slurm_hooks.errors import StateError
-from slurm_hooks.journal import Book, Event, Line, What, dump, fold
+from slurm_hooks.journal import Book, Event, Line, What, fold
 from slurm_hooks.journal_file import KEPT, JournalFile
+from slurm_hooks.journal_lines import dump
 from tests.decisions import DAY, HOUR, NOW
 from tests.disks import full, read_only, tmpfs
 from tests.test_journal import ENTRY

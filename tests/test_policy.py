@@ -6,7 +6,8 @@ from datetime import timedelta
 import pytest
 
 from slurm_hooks.approval import approve, discard
-from slurm_hooks.journal import Entry, Verdict, What, Word, dump, load
+from slurm_hooks.journal import Entry, Verdict, What, Word
+from slurm_hooks.journal_lines import dump, load
 from slurm_hooks.policy import Case
 from slurm_hooks.reaction import Kind, Reacting
 from slurm_hooks.record import Evidence, Outcome

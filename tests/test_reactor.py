@@ -149,6 +149,25 @@ def test_one_node_that_slurm_refuses_keeps_no_other_up(tmp_path: Path) -> None:
     assert sorted(world.drained()) == ["n1", "n2"]
 
 
+def test_a_reservation_in_use_keeps_no_other_return_up(tmp_path: Path) -> None:
+    """Slurm does not remove one in which a job runs; the next pass tries again."""
+    world = clinic(tmp_path)
+    quarantine = Reacting(on_fail=(RESERVE,), on_pass=(UNRESERVE,))
+    for node in ("n1", "n2"):
+        world.result(node, Outcome.FAIL, quarantine)
+    world.react()
+    names = {one.nodes[0]: one.name for one in world.nodes.reservation_list}
+    world.nodes.in_use.add(names["n1"])
+    world.tick()
+    for node in ("n1", "n2"):
+        world.result(node, Outcome.PASS, quarantine)
+    assert world.react().problems
+    assert [one.name for one in world.nodes.reservation_list] == [names["n1"]]
+    world.nodes.in_use.clear()
+    world.react()
+    assert world.nodes.reservation_list == []
+
+
 def test_shadow_holds_back_what_was_decided_before(tmp_path: Path) -> None:
     world = clinic(tmp_path)
     world.result("n1", Outcome.FAIL, DRAINS)

@@ -7,7 +7,8 @@ from datetime import timedelta, timezone
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from slurm_hooks.journal import Entry, Verdict, dump, load
+from slurm_hooks.journal import Entry, Verdict
+from slurm_hooks.journal_lines import dump, load
 from slurm_hooks.node_text import safe_text
 from slurm_hooks.reaction import Kind
 from slurm_hooks.reason import MOST_COMMENT, MOST_LINE, added, line, note, removed, written

@@ -14,7 +14,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import NoReturn
 
+from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.state import State
+from slurm_hooks.verified import verifications
 from tests.lab import Lab, LabError
 from tests.lab.users import SERVICE
 
@@ -80,8 +82,9 @@ class Demo:
         self._command("nodes")
         wrong = self._judge()
         self._return_the_repaired()
-        if self._drained():
-            wrong.append(f"{self._drained()} did not return to service")
+        latest = _latest(self._lab.state_dir / "status.sqlite")
+        if self._drained() or latest[READ_ONLY, "storage"] != "pass":
+            wrong.append(f"{READ_ONLY} did not return to service with a pass")
         return self._end(wrong)
 
     def _bring_up(self) -> None:
@@ -179,11 +182,11 @@ class Demo:
         self._lab.read_write(READ_ONLY)
         self._command("verify", READ_ONLY, user="root")
         self._command("sweep", "--wait")
-        self._lab.wait_for(lambda: not self._drained(), 30, f"{READ_ONLY} to be resumed")
-        self._lab.wait_for(
-            lambda: "reserved" not in self._lab.states()[READ_ONLY], 30, f"{READ_ONLY} to return"
-        )
+        self._lab.wait_for(self._verification_is_over, 30, f"{READ_ONLY} to be returned")
         self._command("node", READ_ONLY)
+
+    def _verification_is_over(self) -> bool:
+        return not verifications(JournalFile(State(self._lab.state_dir).reactions).read())
 
     def _drained(self) -> list[str]:
         return [name for name, state in self._lab.states().items() if "drain" in state]
