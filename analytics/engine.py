@@ -195,12 +195,13 @@ def _time(value: object) -> datetime | None:
     return None if value is None else datetime.fromisoformat(str(value))
 
 
-def _number(value: object) -> object:
-    """Return a number that JSON has no word for, which comes as text."""
-    return float(value) if isinstance(value, str) else value
+def _number(value: object) -> float | None:
+    """Return a float: JSON writes 2.0 as 2, and has no word for infinity, which comes as text."""
+    return None if value is None else float(str(value))
 
 
 def _map(value: object) -> object:
+    """Return a map with its numbers as floats; ours have no others."""
     return {k: _number(v) for k, v in value.items()} if isinstance(value, dict) else value
 
 
