@@ -131,7 +131,7 @@ def _load() -> ModuleType:
         places = (found.submodule_search_locations or ()) if found else ()
         path = next(file for place in places for file in Path(place).glob("_chdb.*.so"))
         loader = ExtensionFileLoader(_MODULE, str(path))
-        sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+        sys.setdlopenflags(flags | getattr(os, "RTLD_DEEPBIND", 0))
         module = module_from_spec(ModuleSpec(_MODULE, loader, origin=str(path)))
         sys.modules[_MODULE] = module
         loader.exec_module(module)
