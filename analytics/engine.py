@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 NONE: Mapping[str, object] = MappingProxyType({})
 
 _MODULE = "chdb._chdb"
-_SETTINGS = {
+SETTINGS = {
     "max_query_size": "64000000",
     "date_time_output_format": "iso",
     "output_format_json_quote_64bit_integers": "0",
@@ -34,7 +34,7 @@ _SETTINGS = {
 }
 """The list of segments is part of a view's text, whose limit is 256 KiB otherwise."""
 
-_FORMAT = "JSONCompactEachRowWithNamesAndTypes"
+FORMAT = "JSONCompactEachRowWithNamesAndTypes"
 
 
 class _Answer(Protocol):
@@ -66,7 +66,7 @@ class Engine:
 
     def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
         """Return the rows of *sql*; times are aware and in UTC."""
-        return parsed(self._query(sql, _FORMAT, parameters))
+        return parsed(self._query(sql, FORMAT, parameters))
 
     def frame(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
         """Return the rows of *sql* as a frame; times are aware and in UTC."""
@@ -95,7 +95,7 @@ class Engine:
     def _open(self) -> _Connection:
         try:
             connection: _Connection = _load().connect(":memory:")
-            settings = ", ".join(f"{name} = '{value}'" for name, value in _SETTINGS.items())
+            settings = ", ".join(f"{name} = '{value}'" for name, value in SETTINGS.items())
             connection.query(f"CREATE DATABASE IF NOT EXISTS {self._database}", "Null", params={})
             connection.query(f"USE {self._database}", "Null", params={})
             connection.query(f"SET {settings}", "Null", params={})
@@ -112,7 +112,7 @@ class Engine:
             return clickhouse_connect.get_client(
                 interface="chdb",
                 database=self._database,
-                settings={"max_query_size": _SETTINGS["max_query_size"]},
+                settings={"max_query_size": SETTINGS["max_query_size"]},
             )
         except ClickHouseError as error:
             raise StoreError(f"the history's engine does not start: {first_line(error)}") from error

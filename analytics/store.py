@@ -12,6 +12,8 @@ from slurm_hooks.state import State
 if TYPE_CHECKING:
     import polars as pl
 
+    from analytics.embedded import EmbeddedStore
+
 VIEWS = ("history", "status", "visits", "runs", "reactions")
 """Each in sql/, and each made of the ones before it and of the tables."""
 
@@ -50,6 +52,10 @@ class Store(Protocol):
         """
         ...
 
+    def rebuild(self) -> None:
+        """Make anew what the views rest on besides the rows; the embedded store has no such."""
+        ...
+
     def close(self) -> None:
         """Let connections and engines go."""
         ...
@@ -57,6 +63,15 @@ class Store(Protocol):
 
 def open_store(settings: Settings) -> Store:
     """Return the store that *settings* ask for; connects to nothing yet."""
+    if settings.store.embedded:
+        return embedded(settings)
+    from analytics.clickhouse import ClickHouseStore  # noqa: PLC0415 it knows this module
+
+    return ClickHouseStore(settings.store)
+
+
+def embedded(settings: Settings) -> "EmbeddedStore":
+    """Return the store in the state directory, whichever the settings ask for."""
     from analytics.embedded import EmbeddedStore  # noqa: PLC0415 it knows this module
 
-    return EmbeddedStore(State(settings.state_dir).history)
+    return EmbeddedStore(State(settings.state_dir).history, retention=settings.store.retention)

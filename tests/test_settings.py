@@ -9,6 +9,7 @@ import pytest
 from slurm_hooks import settings as module
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.settings import Settings, load_settings, parse_settings
+from slurm_hooks.store_settings import RawStore
 
 PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 LEAST = 'cluster = "c"\nstate_dir = "/s"\nlog_dir = "/l"\n'
@@ -79,7 +80,8 @@ def test_every_key_and_its_default_is_documented() -> None:
     documented = {line.split("`")[1]: line for line in rows}
     keys = {field.name: field for field in dataclasses.fields(module._File)}
     keys |= {f"reactions.{one.name}": one for one in dataclasses.fields(module._Reactions)}
-    del keys["reactions"]
+    keys |= {f"store.{one.name}": one for one in dataclasses.fields(RawStore)}
+    del keys["reactions"], keys["store"]
     assert set(documented) == set(keys)
     for name, field in keys.items():
         if isinstance(field.default, str | int):
