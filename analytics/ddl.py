@@ -17,7 +17,7 @@ from slurm_hooks.store_settings import StoreSettings
 _NUMBERED = re.compile(r"(\d{3})_\w+\.sql")
 _PLACE = re.compile(r"\{(\w+)(?: ([\w, ]+))?\}")
 
-_BELOW = ("latest_results", "newest_history", "status_of_history")
+_BELOW = ("latest_results", "status_of_history")
 _NAMES = "|".join(sorted({*VIEWS, *_BELOW, "status_latest", *(table.name for table in TABLES)}))
 _NAMED = re.compile(rf"\b(FROM|VIEW|JOIN) ({_NAMES})\b")
 
@@ -62,7 +62,7 @@ def views(store: StoreSettings) -> list[str]:
     made = [_schema("latest_results.sql")]
     for name in VIEWS:
         if name == "status":
-            made += [_schema("newest_history.sql"), of_history(text[name]), _schema("status.sql")]
+            made += [of_history(text[name]), _schema("status.sql")]
         else:
             made.append(text[name])
     return [_placed(one, store) for one in made]
@@ -74,14 +74,10 @@ def of_history(status: str) -> str:
     Raises:
         TemplateError: its text is not what this was written for.
     """
-    for old, new in (
-        ("VIEW status AS", "VIEW status_of_history AS"),
-        ("FROM history\n", "FROM newest_history\n"),
-    ):
-        if status.count(old) != 1:
-            raise TemplateError(f"sql/status.sql: {old!r} is there {status.count(old)} times")
-        status = status.replace(old, new)
-    return status
+    head = "VIEW status AS"
+    if status.count(head) != 1:
+        raise TemplateError(f"sql/status.sql: {head!r} is there {status.count(head)} times")
+    return status.replace(head, "VIEW status_of_history AS")
 
 
 def lifetime(store: StoreSettings) -> str:
