@@ -32,6 +32,11 @@ class ClickHouseStore:
         self._known = False
 
     @property
+    def name(self) -> str:
+        """Which server, and which database of it."""
+        return f"{self._server.store.url} {self._server.store.database}"
+
+    @property
     def refused(self) -> Sequence[str]:
         """Nothing: a server leaves nothing out."""
         return ()

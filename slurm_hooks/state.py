@@ -52,6 +52,7 @@ class State:
         sweep/                           whose turn it is to sweep
         first-seen.json                  since when each check is known
         told-reactions.json              which states of reactions are in the history
+        export.json import.json          how far the history is copied to a server, or back
         status.sqlite free-nodes.txt heartbeat.json
     """
 
@@ -128,6 +129,15 @@ class State:
     def history(self) -> Path:
         """A directory for each table, if the history is kept here; analytics knows what is in it."""
         return self.root / "history"
+
+    @property
+    def ingest_lock(self) -> Path:
+        """Held by whoever writes the history or the snapshot."""
+        return self.root / "ingest.lock"
+
+    def transfer(self, way: str) -> Path:
+        """How far `store export` or `store import` is; analytics.transfer_file knows its form."""
+        return self.root / f"{way}.json"
 
     @property
     def snapshot(self) -> Path:
