@@ -21,6 +21,8 @@ def main(arguments: Sequence[str]) -> int:
         help="of memory: so many results, and jobs in Slurm's accounting (default: %(default)s)",
     )  # fmt: skip
     options = parser.parse_args(arguments)
+    if options.results < memory.FEWEST:
+        parser.error(f"--results must be {memory.FEWEST} or more")
     benchmarks: dict[str, Callable[[], list[Row]]] = {
         "plan": plan.rows,
         "users_first": users_first.rows,

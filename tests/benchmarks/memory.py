@@ -14,6 +14,9 @@ from tests.benchmarks.table import Row
 from tests.fleet import Fleet
 
 RESULTS = 1_000_000
+FEWEST = 100_000
+"""With fewer a node may have had no job in a day."""
+
 RUNS = 7
 DAYS = 30
 LARGER = 10
