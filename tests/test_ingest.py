@@ -11,9 +11,9 @@ from pathlib import Path
 import pytest
 
 from analytics import ingest as work
+from analytics.embedded import EmbeddedStore
 from analytics.ingest import Ingested, ingest
 from analytics.snapshot import Snapshot
-from analytics.store import EmbeddedStore
 from slurm_hooks.errors import StateError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record, dumps
 from slurm_hooks.state import State
@@ -244,7 +244,7 @@ def test_a_history_that_cannot_be_written_leaves_the_spool_and_works_later(state
     put(state, record(batch()))
     state.history.rmdir()
     state.history.write_bytes(b"in the way")
-    with pytest.raises(StoreError, match="cannot write the segment"):
+    with pytest.raises(StoreError, match="cannot write the history: Not a directory"):
         ingest(_Prepared(state), EmbeddedStore(state.history), cluster="alpha", now=NOW)
     assert len(state.spooled()) == 1
     state.history.unlink()
@@ -264,7 +264,7 @@ def test_a_full_disk_leaves_the_spool_and_works_later(state: State) -> None:
 class _FullStore(EmbeddedStore):
     """A store whose disk is full: the real error, from the device that always is."""
 
-    def append(self, rows: object) -> None:
+    def append(self, rows: object, table: object = None) -> None:  # noqa: ARG002 it writes none
         try:
             with Path("/dev/full").open("wb", buffering=0) as file:
                 file.write(repr(rows).encode())

@@ -1,11 +1,12 @@
 -- Where each check on each node stands: the latest judged result, and the latest attempt, which is
 -- the same one unless a later visit could not judge; and the newest eight judged results, and the
 -- newest eight attempts that failed to judge (what retries count), each newest first, as
--- (negated time in ms, result_id, revision, outcome). Ties of time break by result_id.
+-- (negated time in ms, visit, revision, outcome); a visit's name is batch.task.attempt. Ties of time
+-- break by it.
 CREATE OR REPLACE VIEW status AS
 SELECT
     cluster, node, check_name,
-    nullIf(judged.1, '') AS judged_result_id,
+    nullIf(judged.1, '') AS judged_visit,
     if(judged.1 = '', NULL, judged.2) AS judged_revision,
     if(judged.1 = '', NULL, judged.3) AS judged_outcome,
     if(judged.1 = '', NULL, judged.4) AS judged_at,
@@ -13,7 +14,7 @@ SELECT
     if(judged.1 = '', NULL, judged.6) AS judged_duration_s,
     if(judged.1 = '', NULL, judged.7) AS judged_job_id,
     if(judged.1 = '', NULL, judged.8) AS judged_log_path,
-    attempt.1 AS attempt_result_id,
+    attempt.1 AS attempt_visit,
     attempt.2 AS attempt_revision,
     attempt.3 AS attempt_outcome,
     attempt.4 AS attempt_at,
@@ -27,22 +28,26 @@ FROM
     SELECT
         cluster, node, check_name,
         argMinIf(
-            tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
-            tuple(-toUnixTimestamp64Milli(finished_at), result_id),
+            tuple(visit, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
+            tuple(-toUnixTimestamp64Milli(finished_at), visit),
             outcome IN ('pass', 'warn', 'fail')
         ) AS judged,
         argMin(
-            tuple(result_id, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
-            tuple(-toUnixTimestamp64Milli(finished_at), result_id)
+            tuple(visit, revision, outcome, finished_at, detail, duration_s, job_id, log_path),
+            tuple(-toUnixTimestamp64Milli(finished_at), visit)
         ) AS attempt,
         groupArraySortedIf(8)(
-            tuple(-toUnixTimestamp64Milli(finished_at), result_id, revision, outcome),
+            tuple(-toUnixTimestamp64Milli(finished_at), visit, revision, outcome),
             outcome IN ('pass', 'warn', 'fail')
         ) AS newest_judged,
         groupArraySortedIf(8)(
-            tuple(-toUnixTimestamp64Milli(finished_at), result_id, revision, outcome),
+            tuple(-toUnixTimestamp64Milli(finished_at), visit, revision, outcome),
             outcome IN ('error', 'timeout', 'preempted')
         ) AS newest_unjudged
-    FROM history
+    FROM
+    (
+        SELECT *, concat(batch, '.', toString(task), '.', toString(attempt)) AS visit
+        FROM history
+    )
     GROUP BY cluster, node, check_name
 )
