@@ -10,6 +10,7 @@ import numpy.typing as npt
 import polars as pl
 
 from analytics.frame import schema
+from analytics.result import USUAL_LOG
 from analytics.tables import RESULTS
 from slurm_hooks.record import Evidence, Outcome
 from tests.fleet_checks import HARDWARE, MOST, FleetCheck, Measure
@@ -19,9 +20,7 @@ Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]
 
-LOG_PATH = "/shared/logs/{check}/{node}/{check}_{node}_{started}.log"
-"""The usual path of a log, as the history keeps it: the three words stand for the row's own."""
-
+_LOG_PATH = f"/shared/logs{USUAL_LOG}"
 INGEST_MS = 600_000
 """An ingest comes so often; all that it takes in is ingested at one time."""
 
@@ -236,7 +235,7 @@ class _Rows:
         return [one.name for one in self.checks].index(check)
 
     def frame(self, cluster: str) -> pl.DataFrame:
-        """Return the rows with all columns that `results` ever had, and some more."""
+        """Return the rows with all columns of `results`, and some more."""
         batches = self.visits.batches()
         nth = np.searchsorted(batches["index"].to_numpy(), self.visits.index[self.visit])
         task = self.visits.task[self.visit]
@@ -274,7 +273,6 @@ class _Rows:
                 ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() / 1000)
                 .fill_null(0)
                 .alias("duration_s"),
-                *_ONCE_STORED,
             )
         )
 
@@ -317,25 +315,9 @@ _ENDED = (
     .then(pl.concat_str("says", pl.lit(" "), pl.col("shown").cast(pl.String), "unit", "said"))
     .otherwise("said")
     .alias("detail"),
+    pl.when(_BEGAN).then(pl.lit(_LOG_PATH)).otherwise(pl.lit("")).alias("log_path"),
 )
 """What depends on the outcome."""
-
-if "result_id" in schema(RESULTS).names():
-    _ONCE_STORED: tuple[pl.Expr, ...] = (
-        pl.concat_str("batch", "task", "attempt", "check_name", separator=".").alias("result_id"),
-        pl.when(_BEGAN)
-        .then(
-            pl.format(
-                "/shared/logs/{}/{}/{}_{}_{}.log",
-                *("check_name", "node", "check_name", "node"),
-                pl.col("started_at").dt.strftime("%Y%m%dT%H%M%SZ"),
-            )
-        )
-        .otherwise(pl.lit(""))
-        .alias("log_path"),
-    )
-else:
-    _ONCE_STORED = (pl.when(_BEGAN).then(pl.lit(LOG_PATH)).otherwise(pl.lit("")).alias("log_path"),)
 
 
 def _told_twice(rows: pl.DataFrame, chosen: Bools) -> pl.DataFrame:

@@ -9,9 +9,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from analytics.embedded import EmbeddedStore
 from analytics.frame import schema
 from analytics.result import JUDGED
-from analytics.store import EmbeddedStore
 from analytics.tables import BATCHES, RESULTS
 from slurm_hooks.batch import is_batch_id
 from tests.fleet import BATCH_NODES, QUIET, Fleet
@@ -165,12 +165,14 @@ def test_the_store_takes_it_and_counts_each_result_once(tmp_path: Path) -> None:
     for rows in TWICE.frames(1_000):
         store.append(rows)
     for rows in TWICE.plans():
-        store.append_plans(rows)
-    found = store.query("SELECT countIf(evidence = 'slurm'), count() FROM history").row(0)
-    runs = store.query("SELECT DISTINCT status = 'InProgress' FROM runs").rows()
+        store.append(rows, BATCHES)
+    found = store.rows("SELECT countIf(evidence = 'slurm'), count() FROM history")
+    paths = store.rows("SELECT countIf(log_path LIKE '%{%'), countIf(log_path = '') FROM history")
+    running = store.rows("SELECT countIf(status = 'InProgress') FROM runs")
     store.close()
-    assert found == (0, told(TWICE)["evidence"].to_list().count("runner"))
-    assert runs == [(False,)]
+    assert found == [(0, told(TWICE)["evidence"].to_list().count("runner"))]
+    assert paths == [(0, told(TWICE)["outcome"].to_list().count("not_started"))]
+    assert running == [(0,)]
 
 
 def test_a_metric_of_one_node_gets_slowly_worse() -> None:

@@ -11,8 +11,10 @@ from pathlib import Path
 
 import polars as pl
 
+from analytics.embedded import EmbeddedStore
+from analytics.manifest import read_manifest
 from analytics.result import JUDGED
-from analytics.store import EmbeddedStore
+from analytics.tables import BATCHES, RESULTS
 from slurm_hooks.batch import Batch, Program, Shape, Submission, Visit
 from slurm_hooks.record import Evidence, Outcome, Record, dumps
 from tests.benchmarks.process import Cost, Several, measured, measuring
@@ -57,9 +59,10 @@ class Filled:
     @property
     def bytes_per_result(self) -> float:
         """What a result takes on disk; the plans of batches are not counted."""
-        history = self.site.state.history
-        files = [*history.glob("*.parquet"), *history.glob("results/**/*.parquet")]
-        return sum(path.stat().st_size for path in files) / self.results
+        manifest = read_manifest(self.site.state.history / RESULTS.name)
+        if manifest is None:
+            raise AssertionError("the history has no manifest")
+        return sum(segment.size for segment in manifest.segments) / self.results
 
 
 def run(site: Site, argv: Sequence[str]) -> Cost:
@@ -86,19 +89,27 @@ def fill(root: Path, fleet: Fleet, *, node: str) -> Filled:
     counts = {"node, a day": 0, "node, 30 days": 0, "failures, 30 days": 0}
     for rows in fleet.frames(_BULK):
         results += len(rows)
-        settled = pl.col("ingested_at") < fleet.end - _DAY
-        old = rows.filter(settled)
-        if len(old):
-            began = time.perf_counter()
-            store.append(old)
-            took, bulk = took + time.perf_counter() - began, bulk + len(old)
-        for recent in rows.filter(~settled).partition_by("ingested_at"):
-            store.append(recent)
         _count(counts, rows, fleet, node)
+        settled = pl.col("ingested_at") < fleet.end - _DAY
+        old, recent = rows.filter(settled), rows.filter(~settled)
+        for part in [old, *recent.partition_by("ingested_at", maintain_order=True)]:
+            seconds = _take_in(store, part)
+            if part is old:
+                took, bulk = took + seconds, bulk + len(part)
     for rows in fleet.plans():
-        store.append_plans(rows)
+        store.append(rows, BATCHES)
     run(site, [str(COMMAND), "ingest", "--rebuild"])
     return Filled(site=site, fleet=fleet, results=results, rows_per_s=bulk / took, counts=counts)
+
+
+def _take_in(store: EmbeddedStore, rows: pl.DataFrame) -> float:
+    """Append *rows* and tidy up, as the ingest did that had them; return the append's seconds."""
+    began = time.perf_counter()
+    store.append(rows)
+    took = time.perf_counter() - began
+    if len(rows):
+        store.tidy(now=max(rows["ingested_at"]))
+    return took
 
 
 def _count(counts: dict[str, int], rows: pl.DataFrame, fleet: Fleet, node: str) -> None:
