@@ -125,6 +125,7 @@ def ingested(root: Path, fleet: Fleet) -> tuple[int, Several]:
     """Return how many records of *fleet* one ingest took out of a spool, and what that took."""
     root.mkdir()
     site = new_site(root)
+    run(site, [str(COMMAND), "ingest"])  # the first makes the snapshot
     rows = pl.concat(fleet.frames()).filter(pl.col("outcome").is_in(JUDGED))
     for part in rows.partition_by("batch"):
         _write_batch(site, part)

@@ -50,9 +50,14 @@ class Several(NamedTuple):
         return max(run.rss_mb for run in self.runs)
 
     def __str__(self) -> str:
-        fastest, slowest = min(self.runs).wall_s, max(self.runs).wall_s
-        spread = f" ({fastest:.3g} to {slowest:.3g})" if len(self.runs) > 1 else ""
-        return f"{self.wall_s:.3g} s{spread}"
+        fastest, slowest = seconds(min(self.runs).wall_s), seconds(max(self.runs).wall_s)
+        spread = f" ({fastest} to {slowest})" if len(self.runs) > 1 else ""
+        return f"{seconds(self.wall_s)} s{spread}"
+
+
+def seconds(number: float) -> str:
+    """Return *number* to the millisecond, and to ten of them from one second on."""
+    return f"{number:.3f}" if number < 1 else f"{number:.2f}"
 
 
 def measuring(argv: Sequence[str], output: Path) -> list[str]:
