@@ -92,7 +92,11 @@ def _merge(segments: Segments, group: Sequence[Segment], *, now: datetime) -> It
     ]
     for part in parts:
         within = [paths[one.name] for one in group if one.first <= part[-1] and part[0] <= one.last]
-        rows = pl.scan_parquet(within).filter(key.is_between(part[0], part[-1])).collect()
+        rows = (
+            pl.scan_parquet(within)
+            .filter(key.is_between(pl.lit(part[0]), pl.lit(part[-1])))
+            .collect()
+        )
         yield segments.write(latest(rows, table), settled=True)
 
 

@@ -59,8 +59,7 @@ class EmbeddedStore:
         return self._answered(lambda: self._engine.frame(sql, parameters))
 
     def untouched(self) -> bool:
-        """Whether nothing was ever written."""
-        self._there()
+        """Whether nothing was ever written; so it is where nobody made the directory yet."""
         try:
             return not any((self._directory / RESULTS.name).iterdir())
         except FileNotFoundError:

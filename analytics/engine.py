@@ -131,7 +131,7 @@ def _load() -> ModuleType:
         places = (found.submodule_search_locations or ()) if found else ()
         path = next(file for place in places for file in Path(place).glob("_chdb.*.so"))
         loader = ExtensionFileLoader(_MODULE, str(path))
-        sys.setdlopenflags(flags | os.RTLD_DEEPBIND)
+        sys.setdlopenflags(flags | getattr(os, "RTLD_DEEPBIND", 0))
         module = module_from_spec(ModuleSpec(_MODULE, loader, origin=str(path)))
         sys.modules[_MODULE] = module
         loader.exec_module(module)
@@ -152,14 +152,14 @@ def literal(value: object) -> str:
     Raises:
         TypeError: it is neither.
     """
-    if isinstance(value, bool) or not isinstance(value, str | int | float | Sequence):
-        raise TypeError(f"{value!r} cannot be a parameter")
     if isinstance(value, str):
         return _escaped(value)
-    if isinstance(value, Sequence):
+    if isinstance(value, list | tuple):
         quoted = (_escaped(str(one)).replace("'", "\\'") for one in value)
         return "[" + ",".join(f"'{one}'" for one in quoted) + "]"
-    return str(value)
+    if isinstance(value, int | float) and not isinstance(value, bool):
+        return str(value)
+    raise TypeError(f"{value!r} cannot be a parameter")
 
 
 def _escaped(text: str) -> str:

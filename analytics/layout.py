@@ -19,7 +19,7 @@ _WAITING_SEGMENTS = 24
 """So much is left unsettled: questions compare it in 20 ms, and each merge writes it again."""
 
 _NEIGHBOURS = 8
-"""So many small settled segments beside each other are worth to be made one."""
+"""So many settled segments beside each other are worth to be made one that is not full yet."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,18 +81,18 @@ def merges(segments: Sequence[Segment], *, all_of_it: bool = False) -> list[list
 
 
 def _neighbours(clean: Sequence[Segment | None]) -> list[list[Segment]]:
-    """Return runs of at least _NEIGHBOURS settled segments that fit into one; None ends a run."""
+    """Return runs of settled segments that fill one, or are many; None ends a run."""
     found: list[list[Segment]] = []
     run: list[Segment] = []
-    rows = 0
     for one in [*clean, None]:
-        if one is None or rows + one.rows > MOST_ROWS:
-            if len(run) >= _NEIGHBOURS:
+        rows = sum(each.rows for each in run)
+        full = one is not None and rows + one.rows > MOST_ROWS
+        if one is None or full:
+            if len(run) >= _NEIGHBOURS or (full and len(run) > 1 and rows > MOST_ROWS // 2):
                 found.append(run)
-            run, rows = [], 0
+            run = []
         if one is not None:
             run.append(one)
-            rows += one.rows
     return found
 
 

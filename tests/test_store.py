@@ -3,18 +3,21 @@
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from analytics.embedded import EmbeddedStore
 from analytics.frame import frame, schema
-from analytics.result import COLUMNS, JUDGED, Result
+from analytics.result import COLUMNS, JUDGED, Result, result, short_path
 from analytics.tables import RESULTS
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
-from tests.history_examples import row
+from tests.history_examples import NOW, batch, record, row
 
 
 @pytest.fixture
@@ -76,6 +79,40 @@ def test_the_runners_word_counts_over_slurms_in_whatever_order_they_come(
     for one in (runner, slurm) if runner_first else (slurm, runner):
         store.append(frame([one]))
     assert store.query("SELECT outcome FROM history").to_series().to_list() == ["pass"]
+
+
+@settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
+@given(
+    task=st.integers(0, 2**32 - 1),
+    attempt=st.integers(0, 99),
+    check=st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True),
+    cluster=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", fullmatch=True),
+)
+def test_a_result_s_id_is_the_record_s_though_it_is_not_stored(
+    tmp_path_factory: pytest.TempPathFactory, task: int, attempt: int, check: str, cluster: str
+) -> None:
+    one = replace(record(batch(), 0, check, attempt=attempt), task=task, cluster=cluster)
+    made = EmbeddedStore(tmp_path_factory.mktemp("history"))
+    made.append(frame([result(one, Outcome.PASS, partition="background", now=NOW)]))
+    assert made.rows("SELECT result_id FROM history") == [(str(one.result_id),)]
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "relative", "/logs/storage/n1/storage_n1_20300102T115454Z.log", "/a/{check}/{node}",
+     "/logs/memory/n1/memory_n1_20300102T115454Z.log", "storage/n1/storage_n1_20300102T115454Z.log",
+     "/{}/storage/n1/storage_n1_20300102T115454Z.log",
+     "/ü/storage/n1/storage_n1_20300102T115454Z.log"],
+)  # fmt: skip
+def test_a_log_s_path_comes_back_as_it_was(store: EmbeddedStore, path: str) -> None:
+    one = row("a")._replace(log_path=path)
+    store.append(frame([one]))
+    assert store.rows("SELECT log_path FROM history") == [(path,)]
+    usual = path in {
+        f"{root}/storage/n1/storage_n1_20300102T115454Z.log" for root in ("/logs", "/ü")
+    }
+    assert ("{started}" in short_path(one)) == usual
 
 
 def test_parameters_are_values_and_never_sql(store: EmbeddedStore) -> None:
