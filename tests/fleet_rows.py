@@ -236,44 +236,39 @@ class _Rows:
 
     def frame(self, cluster: str) -> pl.DataFrame:
         """Return the rows with all columns of `results`, and some more."""
+        told = self._drawn().with_columns(
+            _time("started_ms").alias("started_at"),
+            _time("finished_ms").alias("finished_at"),
+            _time((pl.col("finished_ms") // INGEST_MS + 1) * INGEST_MS).alias("ingested_at"),
+            pl.lit(cluster).alias("cluster"),
+            pl.lit(0).alias("attempt"),
+            pl.lit("background").alias("partition"),
+            *_evidence(Evidence.RUNNER),
+        )
+        return told.with_columns(*_ENDED).with_columns(_DURATION.alias("duration_s"))
+
+    def _drawn(self) -> pl.DataFrame:
+        """Return what was drawn for each row, by name."""
         batches = self.visits.batches()
         nth = np.searchsorted(batches["index"].to_numpy(), self.visits.index[self.visit])
         task = self.visits.task[self.visit]
-        return (
-            pl.DataFrame(
-                {
-                    "node": pl.Series(self.names).gather(self.node),
-                    "check_name": self._of_check([check.name for check in self.checks]),
-                    "outcome": pl.Series([*map(str, _OUTCOMES)]).gather(self.codes),
-                    "exit_code": pl.Series([_EXIT.get(one) for one in _OUTCOMES]).gather(
-                        self.codes
-                    ),
-                    "said": pl.Series([_SAID.get(one, "") for one in _OUTCOMES]).gather(self.codes),
-                    "judged": _JUDGED[self.codes],
-                    "batch": batches["batch"].gather(nth),
-                    "task": task,
-                    "job_id": batches["job_id"].gather(nth) + task,
-                    "started_ms": self.started_ms,
-                    "finished_ms": self.finished_ms,
-                    "metrics": self._metrics(),
-                    **self._told(),
-                }
-            )
-            .with_columns(
-                _time("started_ms").alias("started_at"),
-                _time("finished_ms").alias("finished_at"),
-                _time((pl.col("finished_ms") // INGEST_MS + 1) * INGEST_MS).alias("ingested_at"),
-                pl.lit(cluster).alias("cluster"),
-                pl.lit(0).alias("attempt"),
-                pl.lit("background").alias("partition"),
-                *_evidence(Evidence.RUNNER),
-            )
-            .with_columns(*_ENDED)
-            .with_columns(
-                ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() / 1000)
-                .fill_null(0)
-                .alias("duration_s"),
-            )
+        return pl.DataFrame(
+            {
+                "node": pl.Series(self.names).gather(self.node),
+                "check_name": self._of_check([check.name for check in self.checks]),
+                "outcome": pl.Series([*map(str, _OUTCOMES)]).gather(self.codes),
+                "exit_code": pl.Series([_EXIT.get(one) for one in _OUTCOMES]).gather(self.codes),
+                "said": pl.Series([_SAID.get(one, "") for one in _OUTCOMES]).gather(self.codes),
+                "judged": _JUDGED[self.codes],
+                "batch": batches["batch"].gather(nth),
+                "task": task,
+                "job_id": batches["job_id"].gather(nth) + task,
+                "started_ms": self.started_ms,
+                "finished_ms": self.finished_ms,
+                "around_ms": self.random.integers(1, 9, len(task)),
+                "metrics": self._metrics(),
+                **self._told(),
+            }
         )
 
     def _of_check(self, texts: Sequence[str]) -> pl.Series:
@@ -308,6 +303,13 @@ _NO = Measure(name="", levels=(0, 0, 0))
 _PAIRS = pl.List(pl.Struct({"key": pl.String, "value": pl.Float64}))
 _BEGAN = pl.col("outcome") != Outcome.NOT_STARTED.value
 _KILLED = pl.col("outcome") == Outcome.TIMEOUT.value
+_DURATION = (
+    ((pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds() - pl.col("around_ms"))
+    .clip(lower_bound=0)
+    .fill_null(0)
+) / 1000
+"""The program's own: the runner's times have some milliseconds around it."""
+
 _ENDED = (
     pl.when(_BEGAN).then("started_at").alias("started_at"),
     pl.when(_KILLED).then(_SIGKILL).alias("signal"),
