@@ -45,6 +45,11 @@ class Several(NamedTuple):
         return statistics.median(run.wall_s for run in self.runs)
 
     @property
+    def cpu_s(self) -> float:
+        """The median; of what else a machine does there is less in it."""
+        return statistics.median(run.cpu_s for run in self.runs)
+
+    @property
     def rss_mb(self) -> float:
         """The most of all runs."""
         return max(run.rss_mb for run in self.runs)
