@@ -1,18 +1,19 @@
 """Rows of the history as Polars frames, those of a table all of one schema."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import polars as pl
 
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
-from analytics.result import Result, short_path
+from analytics.result import COLUMNS, Result, short_path
 from analytics.tables import BATCHES, REACTIONS, RESULTS, Table
 
 _TYPES: dict[str, pl.DataType] = {
     "String": pl.String(),
     "Float64": pl.Float64(),
     "Int32": pl.Int32(),
+    "Int64": pl.Int64(),
     "UInt8": pl.UInt8(),
     "UInt32": pl.UInt32(),
     "UInt64": pl.UInt64(),
@@ -24,16 +25,20 @@ _TYPES: dict[str, pl.DataType] = {
 
 def schema(table: Table = RESULTS) -> pl.Schema:
     """Return the one schema of every segment of *table*, derived from the ClickHouse types."""
+    return _schema(table.columns)
+
+
+def _schema(columns: Mapping[str, str]) -> pl.Schema:
     kinds = {
         name: kind.removeprefix("Nullable(").removesuffix(")") if "Nullable" in kind else kind
-        for name, kind in table.columns.items()
+        for name, kind in columns.items()
     }
     return pl.Schema({name: _TYPES[kind] for name, kind in kinds.items()})
 
 
 def frame(rows: Sequence[Result]) -> pl.DataFrame:
     """Return *rows* as `results` stores them, column by column."""
-    kinds = schema()
+    kinds = _schema({name: kind for name, kind in COLUMNS.items() if name != "result_id"})
     columns = dict(zip(Result._fields, zip(*rows, strict=True), strict=True)) if rows else {}
     columns["log_path"] = tuple(map(short_path, rows))
     series = [
@@ -42,7 +47,19 @@ def frame(rows: Sequence[Result]) -> pl.DataFrame:
         else pl.Series(name, columns.get(name, ()), dtype=kind)
         for name, kind in kinds.items()
     ]
-    return pl.DataFrame(series)
+    return stored(pl.DataFrame(series))
+
+
+def stored(rows: pl.DataFrame) -> pl.DataFrame:
+    """Return *rows*, which have the columns of the view `history`, as `results` stores them.
+
+    But for logs' paths: `analytics.result.short_path` does those.
+    """
+    duration = pl.col("duration_s").mul(1000).round().cast(pl.UInt64)
+    took = (pl.col("finished_at") - pl.col("started_at")).dt.total_milliseconds()
+    return rows.with_columns(
+        duration_ms=duration, overhead_ms=took - duration.cast(pl.Int64)
+    ).select(schema().names())
 
 
 def plan_frame(rows: Sequence[Planned]) -> pl.DataFrame:

@@ -126,7 +126,7 @@ class State:
 
     @property
     def history(self) -> Path:
-        """A directory for each table, if the history is kept here; analytics knows what is in it."""
+        """A directory for each table, where the history is kept here."""
         return self.root / "history"
 
     @property

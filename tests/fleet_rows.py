@@ -9,9 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import polars as pl
 
-from analytics.frame import schema
+from analytics.frame import schema, stored
 from analytics.result import USUAL_LOG
-from analytics.tables import RESULTS
 from slurm_hooks.record import Evidence, Outcome
 from tests.fleet_checks import HARDWARE, MOST, FleetCheck, Measure
 from tests.fleet_events import Events
@@ -125,9 +124,8 @@ def result_frame(
         made = _told_twice(made, random.random(len(made)) < fates.told_twice)
     last = pl.lit(until).cast(pl.Datetime("ms", "UTC"))
     made = made.with_columns(pl.min_horizontal("ingested_at", last).alias("ingested_at"))
-    return made.sort("ingested_at", "finished_at", maintain_order=True).select(
-        pl.col(name).cast(kind) for name, kind in schema(RESULTS).items()
-    )
+    ordered = made.sort("ingested_at", "finished_at", maintain_order=True)
+    return stored(ordered).select(pl.col(name).cast(kind) for name, kind in schema().items())
 
 
 class _Rows:

@@ -164,13 +164,15 @@ def _write_batch(site: Site, rows: pl.DataFrame) -> None:
 def _records(site: Site, rows: pl.DataFrame) -> Iterator[Record]:
     for row in rows.iter_rows(named=True):
         check, node = row["check_name"], row["node"]
-        name = f"{check}_{node}_{row['started_at']:%Y%m%dT%H%M%SZ}.log"
+        took = timedelta(milliseconds=row["duration_ms"] + row["overhead_ms"])
+        started_at = row["finished_at"] - took
+        name = f"{check}_{node}_{started_at:%Y%m%dT%H%M%SZ}.log"
         yield Record(
             cluster=row["cluster"], batch=row["batch"], task=row["task"], attempt=row["attempt"],
             check=check, node=node, job_id=row["job_id"], token=TOKEN,
             evidence=Evidence.RUNNER, outcome=Outcome(row["outcome"]), detail=row["detail"],
-            exit_code=row["exit_code"], started_at=row["started_at"],
-            finished_at=row["finished_at"], duration_s=row["duration_s"],
+            exit_code=row["exit_code"], started_at=started_at,
+            finished_at=row["finished_at"], duration_s=row["duration_ms"] / 1000,
             metrics=dict(row["metrics"]),
             log_path=str(site.root / "logs" / check / node / name),
         )  # fmt: skip
