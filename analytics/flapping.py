@@ -7,7 +7,8 @@ the oldest 0.8, so that all of them make 100 %. A pair flaps from 20 % on until 
 
 import polars as pl
 
-from analytics.reliability import PAIR
+from analytics.keyed import KEY
+from analytics.reliability import PAIR, in_order
 from analytics.result import JUDGED
 
 STATES = 21
@@ -43,20 +44,20 @@ def flapping(results: pl.DataFrame) -> pl.DataFrame:
     those that are missing count as unchanged, so that a new pair is not accused.
     """
     ordered = (
-        results.filter(pl.col("outcome").is_in(JUDGED))
-        .sort(*PAIR, "finished_at", "outcome")
-        .select(*PAIR, "finished_at", changed=_changed())
-        .filter(pl.col("changed").sum().over(*PAIR) >= _LEAST)
+        in_order(results.filter(pl.col("outcome").is_in(JUDGED)))
+        .select(*PAIR, KEY, "finished_at", changed=_changed())
+        .filter(pl.col("changed").sum().over(KEY) >= _LEAST)
     )
     share = sum(
-        (pl.col("changed").shift(age, fill_value=0).over(*PAIR) * weight
+        (pl.col("changed").shift(age, fill_value=0).over(KEY) * weight
          for age, weight in enumerate(weights())), pl.lit(0.0),
     ) / (STATES - 1)  # fmt: skip
     return (
         ordered.with_columns(change_share=share)
         .with_columns(flaps=_remembered(pl.col("change_share")))
-        .group_by(*PAIR)
+        .group_by(KEY)
         .agg(
+            *(pl.col(name).first() for name in PAIR),
             changes=pl.col("changed").sum().cast(pl.UInt32),
             change_share=pl.col("change_share").last(),
             last_change_at=pl.col("finished_at").filter(pl.col("changed") == 1).last(),
@@ -70,7 +71,7 @@ def flapping(results: pl.DataFrame) -> pl.DataFrame:
 
 
 def _changed() -> pl.Expr:
-    before = pl.col("outcome").shift(1).over(*PAIR)
+    before = pl.col("outcome").shift(1).over(KEY)
     return (pl.col("outcome") != before).fill_null(value=False).cast(pl.UInt8)
 
 
@@ -79,4 +80,4 @@ def _remembered(share: pl.Expr) -> pl.Expr:
     tipped = (
         pl.when(share >= HIGH).then(pl.lit(value=True)).when(share <= LOW).then(pl.lit(value=False))
     )
-    return tipped.forward_fill().over(*PAIR).fill_null(value=False)
+    return tipped.forward_fill().over(KEY).fill_null(value=False)

@@ -24,7 +24,9 @@ from dataclasses import dataclass
 
 import polars as pl
 
-KEY = ("node", "check_name", "metric")
+from analytics.keyed import KEY, keyed
+
+KEYS = ("node", "check_name", "metric")
 CLASS = ("check_name", "metric", "hardware")
 
 RECENT = 3
@@ -113,18 +115,16 @@ that the baseline is made of; ``reason`` says why it is unclear."""
 
 def series(values: pl.DataFrame) -> pl.DataFrame:
     """Return a row of SERIES for each node and metric; what is not finite counts for nothing."""
-    latest = (
-        values.filter(pl.col("value").is_finite())
-        .sort(*KEY, "finished_at", "value", descending=[False] * 3 + [True, False])
-        .group_by(*KEY, maintain_order=True)
-        .agg(pl.col("finished_at").first().alias("last_at"), pl.col("value").head(KEPT))
-        .explode("value", empty_as_null=True)
+    finite = keyed(values.filter(pl.col("value").is_finite()), *KEYS)
+    latest = finite.sort(KEY, "finished_at", "value", descending=[False, True, False]).filter(
+        pl.int_range(pl.len()).over(KEY) < KEPT
     )
     value = pl.col("value")
     past = value.slice(RECENT)
-    found = latest.group_by(*KEY).agg(
+    found = latest.group_by(KEY).agg(
+        *(pl.col(name).first() for name in KEYS),
         n=value.len().cast(pl.UInt32),
-        last_at=pl.col("last_at").first(),
+        last_at=pl.col("finished_at").first(),
         past_n=past.len().cast(pl.UInt32),
         past=past.median(),
         past_mad=(past - past.median()).abs().median(),
@@ -133,7 +133,7 @@ def series(values: pl.DataFrame) -> pl.DataFrame:
         ),
         value=value.head(RECENT).median(),
     )
-    return found.select(*SERIES).sort(*KEY).cast(SERIES)
+    return found.select(*SERIES).sort(*KEYS).cast(SERIES)
 
 
 def losses(kept: pl.DataFrame, classes: pl.DataFrame, rules: Sequence[MetricRule]) -> pl.DataFrame:
@@ -146,7 +146,7 @@ def losses(kept: pl.DataFrame, classes: pl.DataFrame, rules: Sequence[MetricRule
         known, on="node", how="left"
     )
     found = [_past(judged), _peers(judged), _spread(judged)]
-    return pl.concat([_decided(one) for one in found]).sort(*KEY, "against")
+    return pl.concat([_decided(one) for one in found]).sort(*KEYS, "against")
 
 
 def worst(found: pl.DataFrame) -> pl.DataFrame:
@@ -160,14 +160,14 @@ def worst(found: pl.DataFrame) -> pl.DataFrame:
     )
     greatest = pl.col("loss").arg_max()
     return (
-        bad.sort(*KEY, "is_fail", "loss", "against", descending=[False] * 3 + [True, True, False])
-        .group_by(*KEY, maintain_order=True)
+        bad.sort(*KEYS, "is_fail", "loss", "against", descending=[False] * 3 + [True, True, False])
+        .group_by(*KEYS, maintain_order=True)
         .agg(
             pl.col("verdict").first(),
             pl.col("against").sort().str.join(", "),
             *(pl.col(name).get(greatest) for name in ("value", "baseline", "loss", "mads")),
         )
-        .sort(pl.col("verdict") != FAIL, -pl.col("loss"), *KEY)
+        .sort(pl.col("verdict") != FAIL, -pl.col("loss"), *KEYS)
     )
 
 

@@ -6,6 +6,7 @@ time, so pairs add up to checks, to nodes, and to the fleet.
 
 import polars as pl
 
+from analytics.keyed import KEY, keyed
 from analytics.result import JUDGED
 from slurm_hooks.record import Outcome
 
@@ -55,12 +56,13 @@ def pairs(results: pl.DataFrame) -> pl.DataFrame:
     is no exposure, since nobody looked. ``failing_since`` is the fail that the latest run of
     fails begins with, so far as *results* go back; null where the latest is none.
     """
-    ordered = results.sort(*PAIR, "finished_at", "outcome")
-    used = ordered.group_by(*PAIR).agg(
+    ordered = in_order(results)
+    used = ordered.group_by(KEY).agg(
+        *(pl.col(name).first() for name in PAIR),
         results=pl.len().cast(pl.UInt32),
         node_s=pl.col("duration_s").filter(pl.col("duration_s").is_finite()).sum(),
     )
-    found = _judged(ordered).group_by(*PAIR).agg(
+    found = _judged(ordered).group_by(KEY).agg(
         judged=pl.len().cast(pl.UInt32),
         passed=_count(Outcome.PASS),
         warned=_count(Outcome.WARN),
@@ -72,13 +74,19 @@ def pairs(results: pl.DataFrame) -> pl.DataFrame:
         failing_since=pl.col("begins").last(),
     )  # fmt: skip
     return (
-        used.join(found, on=PAIR, how="left")
+        used.join(found, on=KEY, how="left")
         .with_columns(pl.col("judged", "passed", "warned", "failed", "failures").fill_null(0))
         .with_columns(pl.col("exposure_s").fill_null(0.0))
         .select(*PAIRS)
         .sort(*PAIR)
         .cast(PAIRS)
     )
+
+
+def in_order(results: pl.DataFrame) -> pl.DataFrame:
+    """Return *results* with the KEY of their pair, each pair's in the order of time."""
+    rank = pl.col("outcome").cast(pl.Enum([one.value for one in Outcome]), strict=False)
+    return keyed(results, *PAIR).sort(KEY, "finished_at", rank)
 
 
 def rates(summary: pl.DataFrame, *by: str) -> pl.DataFrame:
@@ -121,8 +129,8 @@ def wilson(hits: pl.Expr, of: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
 def _judged(ordered: pl.DataFrame) -> pl.DataFrame:
     """Return the judged results with what came before each in its pair."""
     fail = pl.col("outcome") == Outcome.FAIL.value
-    was_fail = fail.shift(1).over(*PAIR)
-    since_s = pl.col("finished_at").diff().over(*PAIR).dt.total_milliseconds() / 1000
+    was_fail = fail.shift(1).over(KEY)
+    since_s = pl.col("finished_at").diff().over(KEY).dt.total_milliseconds() / 1000
     onset = fail & was_fail.eq(other=False).fill_null(value=False)
     return (
         ordered.filter(pl.col("outcome").is_in(JUDGED))
@@ -131,7 +139,7 @@ def _judged(ordered: pl.DataFrame) -> pl.DataFrame:
             exposure_s=pl.when(was_fail.eq(other=False)).then(since_s).otherwise(0.0),
             begins=pl.when(fail & ~was_fail.fill_null(value=False)).then("finished_at"),
         )
-        .with_columns(begins=pl.when(fail).then(pl.col("begins").forward_fill().over(*PAIR)))
+        .with_columns(begins=pl.when(fail).then(pl.col("begins").forward_fill().over(KEY)))
     )
 
 

@@ -1,6 +1,6 @@
 """Results, values and pairs as frames, for the tests of what is made of a history."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 
 import polars as pl
@@ -27,7 +27,7 @@ def daily(*outcomes: str, node: str = "n1", check: str = "storage") -> pl.DataFr
     )
 
 
-def values(series: dict[str, Sequence[float]], metric: str = "speed") -> pl.DataFrame:
+def values(series: Mapping[str, Sequence[float]], metric: str = "speed") -> pl.DataFrame:
     """One value a day for each node, the oldest first."""
     rows = [
         (node, "storage", metric, START + timedelta(days=day), value)
