@@ -39,6 +39,8 @@ class Facts:
     """`analytics.coverage.PAIRS`: what should be proven."""
     failing: pl.DataFrame
     """FAILING."""
+    proofs_known: bool = True
+    """False where the status snapshot cannot be read: then nothing is said of proofs."""
 
 
 NOTHING = Facts(

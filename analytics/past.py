@@ -10,7 +10,7 @@ import polars as pl
 from analytics import report_question as question
 from analytics.flapping import flapping
 from analytics.regression import VALUES, MetricRule, series
-from analytics.reliability import pairs
+from analytics.reliability import onsets, pairs
 from analytics.report_question import Scope, Slice
 from slurm_hooks.record import Outcome
 
@@ -18,12 +18,14 @@ MOST_ROWS = 1_000_000
 """No more results than about this many are in memory at once, and their metrics beside them."""
 
 
+_TIME = pl.Datetime("ms", "UTC")
+
 RESULTS: pl.Schema = pl.Schema(
     {
         "node": pl.String(),
         "check_name": pl.String(),
         "outcome": pl.String(),
-        "finished_at": pl.Datetime("ms", "UTC"),
+        "finished_at": _TIME,
         "duration_s": pl.Float64(),
         "visit": pl.UInt64(),
     }
@@ -90,14 +92,13 @@ def summed(results: pl.DataFrame, values: pl.DataFrame, *, recent: datetime) -> 
     """Return what is kept of *results* (`outcomes`' columns) and *values* (`metrics`')."""
     day = pl.col("finished_at").dt.truncate("1d").alias("day")
     finite = pl.col("duration_s").filter(pl.col("duration_s").is_finite())
-    late = results.filter(pl.col("finished_at") >= pl.lit(recent).cast(pl.Datetime("ms", "UTC")))
     return Past(
         pairs=pairs(results),
         flaps=flapping(results),
         daily=results.group_by(day, "check_name", "outcome").agg(
             results=pl.len().cast(pl.UInt32), node_s=finite.sum()
         ),
-        visits=_visits(late),
+        visits=_visits(results, pl.col("finished_at") >= pl.lit(recent).cast(_TIME)),
         series=series(values),
     )
 
@@ -143,12 +144,23 @@ def _checks(scope: Scope, rules: Sequence[MetricRule]) -> Collection[str]:
     return known & {*scope.checks} if scope.checks else known
 
 
-def _visits(results: pl.DataFrame) -> pl.DataFrame:
+def _visits(results: pl.DataFrame, recent: pl.Expr) -> pl.DataFrame:
+    """Return what counts for lemons; a failure is one even if what came before is not *recent*."""
     visit = pl.col("visit")
     died = visit.filter((pl.col("outcome") == Outcome.NODE_FAIL.value) & (visit != 0))
-    counted = results.group_by("node").agg(
-        visits=visit.filter(visit != 0).n_unique().cast(pl.UInt32),
-        node_fails=died.n_unique().cast(pl.UInt32),
+    counted = (
+        results.filter(recent)
+        .group_by("node")
+        .agg(
+            visits=visit.filter(visit != 0).n_unique().cast(pl.UInt32),
+            node_fails=died.n_unique().cast(pl.UInt32),
+        )
     )
-    failures = pairs(results).group_by("node").agg(pl.col("failures").sum())
-    return counted.join(failures, on="node", how="left").sort("node")
+    failures = (
+        onsets(results).filter(recent).group_by("node").agg(failures=pl.len().cast(pl.UInt32))
+    )
+    return (
+        counted.join(failures, on="node", how="left")
+        .with_columns(pl.col("failures").fill_null(0))
+        .sort("node")
+    )

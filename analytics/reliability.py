@@ -89,6 +89,12 @@ def in_order(results: pl.DataFrame) -> pl.DataFrame:
     return keyed(results, *PAIR).sort(KEY, "finished_at", rank)
 
 
+def onsets(results: pl.DataFrame) -> pl.DataFrame:
+    """Return node, check_name and finished_at of each failure's first fail, as `pairs` counts."""
+    found = _judged(in_order(results)).filter("onset")
+    return found.select(*PAIR, "finished_at")
+
+
 def rates(summary: pl.DataFrame, *by: str) -> pl.DataFrame:
     """Return pass rate and mean time between failures of PAIRS added up for each of *by*.
 
@@ -123,7 +129,8 @@ def wilson(hits: pl.Expr, of: pl.Expr) -> tuple[pl.Expr, pl.Expr]:
     share, square = hits / of, Z95**2
     middle = (share + square / (2 * of)) / (1 + square / of)
     half = Z95 / (1 + square / of) * (share * (1 - share) / of + square / (4 * of**2)).sqrt()
-    return (middle - half).clip(0, 1), (middle + half).clip(0, 1)
+    low, high = (middle - half).clip(0, 1), (middle + half).clip(0, 1)
+    return pl.min_horizontal(low, share), pl.max_horizontal(high, share)  # they may round past it
 
 
 def _judged(ordered: pl.DataFrame) -> pl.DataFrame:

@@ -13,8 +13,8 @@ from analytics.past import Past
 from analytics.quantity import share
 from analytics.regression import FAIL, MetricRule, losses, worst
 from analytics.reliability import rates
-from analytics.report import Kind, Report, ReportColumn, Section
-from analytics.report_columns import CHECK, DETAIL, NODE, RATES, REGRESSIONS
+from analytics.report import Cells, Kind, Report, ReportColumn, Section
+from analytics.report_columns import CHECK, NODE, RATES, REGRESSIONS
 from analytics.report_parts import HOUR_S, daily_plots, with_units
 from analytics.report_question import Scope
 
@@ -159,11 +159,16 @@ def _failing(facts: Facts, past: Past) -> Section:
             ReportColumn(name="since", title="SINCE", kind=Kind.TIME),
             ReportColumn(name="judged_at"),
             ReportColumn(name="confirmed"),
-            DETAIL,
+            ReportColumn(name="detail"),
+            ReportColumn(name="said", title="DETAIL", text=_said, flexible=True),
         ),
         nothing="nothing",
         most=20,
     )
+
+
+def _said(row: Cells) -> str:
+    return f"{row['detail']}" if row["confirmed"] else f"(to be confirmed) {row['detail']}"
 
 
 def _regressions(lost: pl.DataFrame, rules: Sequence[MetricRule]) -> Section:

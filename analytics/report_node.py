@@ -10,12 +10,15 @@ from analytics.fleet_facts import Facts
 from analytics.past import Past
 from analytics.plot import Band, Course, Plot, Strips
 from analytics.quantity import share
-from analytics.regression import PAST, PEERS, SPREAD, MetricRule, losses
+from analytics.regression import PAST, PEERS, SPREAD, UNCLEAR, MetricRule, losses
 from analytics.reliability import rates
-from analytics.report import Kind, Report, ReportColumn, Section
+from analytics.report import Cells, Kind, Report, ReportColumn, Section
 from analytics.report_columns import CHECK, METRIC, RATES, loss, mean_time
 from analytics.report_parts import with_units
 from analytics.report_question import Scope
+
+MOST_PEERS = 500
+"""So many nodes tell what is usual; the metrics of 10,000 would take minutes to read."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,11 +35,15 @@ class NodeAnswers:
     """`report_question.reactions` to it."""
 
 
-def peers(node: str, nodes: pl.DataFrame) -> list[str]:
-    """Return the nodes of *node*'s hardware class, itself among them; nobody where unknown."""
+def peers(node: str, nodes: pl.DataFrame, most: int = MOST_PEERS) -> list[str]:
+    """Return the nodes of *node*'s hardware class, itself among them; nobody where unknown.
+
+    Of more than *most* they are every second, third and so on, in the order of their names.
+    """
     own = nodes.filter((pl.col("node") == node) & (pl.col("hardware") != ""))
-    alike = nodes.join(own.select("hardware"), on="hardware", how="semi")
-    return sorted(alike["node"].to_list())
+    alike = nodes.join(own.select("hardware"), on="hardware", how="semi")["node"].to_list()
+    step = 1 + len(alike) // most
+    return sorted({*sorted(alike)[::step], *({node} & {*alike})})
 
 
 def node_report(
@@ -66,7 +73,7 @@ def node_report(
         since=scope.since,
         until=scope.until,
         made_at=now,
-        sentences=[*_sentences(whole, known, peers(node, facts.nodes))],
+        sentences=[*_sentences(whole, known, facts.nodes)],
         summary={name: value for name, value in summary.items() if name != "node"},
         figures=[*_figures(whole, lost, answers)],
         plots=[*_timeline(answers.results)],
@@ -74,9 +81,10 @@ def node_report(
     )
 
 
-def _sentences(whole: pl.DataFrame, known: pl.DataFrame, alike: Sequence[str]) -> Iterator[str]:
+def _sentences(whole: pl.DataFrame, known: pl.DataFrame, nodes: pl.DataFrame) -> Iterator[str]:
     for row in known.iter_rows(named=True):
-        like = f"; {len(alike) - 1} other nodes are like it" if alike else ""
+        alike = nodes.filter(pl.col("hardware") == row["hardware"]).height
+        like = f"; {alike - 1} other nodes are like it" if row["hardware"] else ""
         state, hardware = row["state"] or "state not known", row["hardware"] or "hardware not known"
         yield f"{state}; {hardware}{like}"
     for row in whole.iter_rows(named=True):
@@ -146,7 +154,7 @@ def _metrics(lost: pl.DataFrame, rules: Sequence[MetricRule], answers: NodeAnswe
     return Section(
         key="metrics",
         title="Metrics",
-        note="the latest values, and how they differ; plots shade where four of five peers are",
+        note="now, and by how much worse; plots shade four of five peers",
         rows=with_units(both.with_columns(verdict=_worst_verdict()), rules),
         columns=(CHECK, METRIC, *_METRIC_COLUMNS),
         nothing="none that a definition says what is good of",
@@ -164,8 +172,15 @@ def _worst_verdict() -> pl.Expr:
         .then(pl.lit("warn"))
         .when(verdicts.list.contains(pl.lit("pass")))
         .then(pl.lit("pass"))
-        .otherwise(pl.lit("unclear"))
+        .otherwise(pl.lit(UNCLEAR))
     )
+
+
+def _why_unclear(row: Cells) -> str:
+    """Return why nothing can be said of a metric, where that is so."""
+    if row["verdict"] != UNCLEAR:
+        return ""
+    return str(row["peers_reason"] or row["past_reason"])
 
 
 _METRIC_COLUMNS = (
@@ -182,6 +197,7 @@ _METRIC_COLUMNS = (
         name="to_spread", title="SPREAD", kind=Kind.NUMBER,
         text=lambda row: loss(row, "spread_loss"),
     ),
+    ReportColumn(name="why", title="WHY", flexible=True, text=_why_unclear),
     *(
         ReportColumn(name=f"{against}_{name}")
         for against in (PAST, PEERS, SPREAD)

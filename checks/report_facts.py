@@ -32,12 +32,14 @@ def read_facts(app: App, catalogue: Catalogue) -> Facts:
     Without slurmctld nobody knows which nodes are alike, nor which were never visited.
     """
     nodes, snapshot = ask_slurm(app), Snapshot(app.state.snapshot)
+    last: list[Row] = []
+    proofs_known = True
     try:
         last = snapshot.last()
     except SnapshotUnusableError as error:
-        if not is_new(app.state):
+        proofs_known = is_new(app.state)
+        if not proofs_known:
             warn(f"what is proven is not known: {error}; cluster-doctor ingest --rebuild mends it")
-        last = []
     confirm = confirmations(read_beat(app.state.heartbeat))
     bad = sorted({row[0] for row in last if row[2] == Outcome.FAIL.value}, key=natural)
     failing = [
@@ -55,6 +57,7 @@ def read_facts(app: App, catalogue: Catalogue) -> Facts:
             schema=FAILING,
             orient="row",
         ),
+        proofs_known=proofs_known,
     )
 
 

@@ -64,7 +64,7 @@ class Source:
                 score=lemon.score,
             ),
             now=self._now,
-            is_current=is_current,
+            is_current=is_current and self._facts.proofs_known,
         )
 
     def check(self, scope: Scope, name: str) -> Report:

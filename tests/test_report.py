@@ -14,7 +14,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from analytics.fleet_facts import NOTHING
+from analytics.fleet_facts import NOTHING, Facts
 from analytics.lemon import Weights
 from analytics.output import Screen
 from analytics.past import empty
@@ -23,6 +23,7 @@ from analytics.report import Kind, Report, ReportColumn, Section
 from analytics.report_fleet import fleet_report
 from analytics.report_html import html
 from analytics.report_json import as_json
+from analytics.report_node import peers
 from analytics.report_text import text
 from analytics.table import cells_of
 from tests.fleet_story import NOW, RULES, SCOPE, facts_of, past_of, story
@@ -253,3 +254,50 @@ def test_quantities_have_three_digits_and_a_prefix(number: float, shown: str) ->
 )
 def test_all_and_nothing_are_said_only_where_it_is_so(number: float, shown: str) -> None:
     assert share(number) == shown
+
+
+@given(st.integers(1, 60), st.integers(1, 20), st.integers(0, 59))
+def test_of_many_peers_some_are_asked_and_always_the_node_itself(
+    nodes: int, most: int, place: int
+) -> None:
+    names = [f"n{number}" for number in range(nodes)]
+    frame = pl.DataFrame({"node": names, "hardware": ["a"] * nodes})
+    node = names[place % nodes]
+    found = peers(node, frame, most)
+    assert node in found
+    assert len(found) <= most + 1
+    assert found == peers(node, frame.reverse(), most)
+    assert most <= nodes or len(found) == nodes
+    assert peers(node, frame.with_columns(hardware=pl.lit(""))) == []
+    assert peers("stranger", frame) == []
+
+
+def test_a_failure_after_the_lemons_window_began_counts_whatever_came_before_it() -> None:
+    found = {row["node"]: row["failures"] for row in past_of(ROWS).visits.iter_rows(named=True)}
+    assert (found["n1"], found["n3"], found["n2"]) == (7, 1, 0)
+    late = [row for row in ROWS if row.finished_at > NOW - timedelta(days=1)]
+    assert past_of(late).visits["failures"].sum() == 0
+
+
+def test_a_fail_that_is_not_confirmed_says_so() -> None:
+    facts = facts_of(ROWS)
+    unsure = facts.failing.with_columns(confirmed=pl.lit(value=False))
+    made = fleet_report(
+        SCOPE, past_of(ROWS), Facts(nodes=facts.nodes, pairs=facts.pairs, failing=unsure), HELD,
+        rules=RULES, weights=WEIGHTS, now=NOW, is_current=True,
+    )  # fmt: skip
+    assert sum("(to be confirmed) /var/tmp" in line for line in written(made)) == 2
+
+
+def test_a_table_that_is_too_long_for_a_screen_says_how_much_is_left() -> None:
+    rows = pl.DataFrame({"a": [f"x{n}" for n in range(250)]})
+    section = Section(
+        key="k", title="K", rows=rows, columns=[ReportColumn(name="a", title="A")], nothing=""
+    )
+    made = Report(
+        kind="fleet", subject="", cluster="c", since=NOW, until=NOW, made_at=NOW,
+        sections=[section],
+    )  # fmt: skip
+    assert written(made)[-1] == "... and 240 more; --json lists them all"
+    assert "… and 50 more" in html(made)
+    assert len(json.loads(as_json(made))["k"]) == 250

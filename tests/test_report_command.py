@@ -113,6 +113,20 @@ def test_without_slurmctld_what_is_known_is_told_and_what_is_not_is_said(site: S
     assert [one["node"] for one in found["failing"]] == ["n1", "n3"]
 
 
+def test_without_a_snapshot_nothing_is_said_of_proofs(site: Site) -> None:
+    aside = site.state.snapshot.with_suffix(".aside")
+    site.state.snapshot.rename(aside)
+    try:
+        done = site.run("report", "--json")
+    finally:
+        aside.rename(site.state.snapshot)
+    assert "what is proven is not known" in done.stderr
+    assert "ingest --rebuild" in done.stderr
+    found = json.loads(done.stdout)
+    assert "coverage" not in found
+    assert [one["node"] for one in found["flapping"]] == ["n1"]
+
+
 def test_a_node_that_no_check_may_visit_is_not_owed_a_proof(site: Site) -> None:
     assert "n10" not in {one["node"] for one in report(site)["debt"]}
 
