@@ -3,6 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from zlib import crc32
 
 import polars as pl
 
@@ -38,12 +39,13 @@ class NodeAnswers:
 def peers(node: str, nodes: pl.DataFrame, most: int = MOST_PEERS) -> list[str]:
     """Return the nodes of *node*'s hardware class, itself among them; nobody where unknown.
 
-    Of more than *most* they are every second, third and so on, in the order of their names.
+    Of more than *most* a sample, the same each time: by a checksum of their names, since visits
+    may follow a pattern in the names themselves.
     """
     own = nodes.filter((pl.col("node") == node) & (pl.col("hardware") != ""))
     alike = nodes.join(own.select("hardware"), on="hardware", how="semi")["node"].to_list()
-    step = 1 + len(alike) // most
-    return sorted({*sorted(alike)[::step], *({node} & {*alike})})
+    sample = sorted(alike, key=lambda name: (crc32(name.encode()), name))[:most]
+    return sorted({*sample, *({node} & {*alike})})
 
 
 def node_report(

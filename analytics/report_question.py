@@ -72,14 +72,17 @@ def metrics(scope: Scope, names: Sequence[str], of: Slice = WHOLE) -> Question:
     return sql, {**bound, "metrics": list(names)}
 
 
-def bands(scope: Scope, names: Sequence[str]) -> Question:
-    """Ask for what is usual: of each metric of each check, low, middle and high for each day."""
+def bands(scope: Scope, names: Sequence[str], least: int) -> Question:
+    """Ask for what is usual: of each metric of each check, low, middle and high for each day.
+
+    A day on which fewer than *least* nodes were measured says nothing of what is usual.
+    """
     inner, bound = metrics(scope, names)
     sql = (
         "SELECT check_name, metric, toDateTime64(toStartOfDay(finished_at), 3, 'UTC') AS day, "  # noqa: S608 bound
         "quantiles(0.1, 0.5, 0.9)(value) AS bounds "
         f"FROM ({inner}) WHERE isFinite(value) GROUP BY check_name, metric, day "
-        "ORDER BY check_name, metric, day"
+        f"HAVING uniqExact(node) >= {least:d} ORDER BY check_name, metric, day"
     )
     return sql, bound
 

@@ -10,7 +10,7 @@ from analytics import report_question as question
 from analytics.history import is_new
 from analytics.lemon import Weights
 from analytics.past import RESULTS, Past, empty, read_past, read_series
-from analytics.regression import SERIES, VALUES, MetricRule
+from analytics.regression import LEAST_PEERS, SERIES, VALUES, MetricRule
 from analytics.report import Report
 from analytics.report_check import CheckAnswers, check_report
 from analytics.report_fleet import fleet_report
@@ -106,7 +106,9 @@ class Source:
         answers = NodeAnswers(
             results=self._ask(question.outcomes(own), RESULTS),
             values=self._ask(question.metrics(own, names), VALUES),
-            bands=self._ask(question.bands(alike, names) if alike.nodes else None, BANDS),
+            bands=self._ask(
+                question.bands(alike, names, LEAST_PEERS) if alike.nodes else None, BANDS
+            ),
             reactions=self._ask(question.reactions(own), REACTIONS),
         )
         return node_report(

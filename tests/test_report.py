@@ -198,6 +198,15 @@ def test_the_page_needs_nothing_else_and_runs_nothing() -> None:
     assert r"/var/tmp: <script>alert('x')</script> \x1b[31mred" in found.text
 
 
+def test_every_class_of_a_page_has_its_style() -> None:
+    page = html(fleet())
+    style = page.split("<style>")[1].split("</style>")[0]
+    used = {name for names in re.findall(r'class="([^"]+)"', page) for name in names.split()}
+    assert {name for name in used if f".{name}" not in style} <= {"tick"}
+    for name in ("plots", "card", "wide", "chip", "key", "band", "line", "mark"):
+        assert f".{name}" in style
+
+
 @given(st.text(min_size=1, max_size=30), st.floats(), st.sampled_from([*Kind]))
 def test_whatever_a_cell_holds_no_tag_comes_of_it_and_no_line_is_too_wide(
     hostile: str, number: float, kind: Kind
