@@ -10,11 +10,12 @@ Three comparisons of each metric of each node, each by a median and its median a
 The loss is relative to the baseline, as "variance" is in SuperBench's data diagnosis
 (microsoft.github.io/superbenchmark, Data Diagnosis), where 5 % is the usual threshold. SuperBench's
 baseline comes from dropping what misses the threshold and averaging again until nothing does; a
-median needs no such loop. ``spread`` follows the criterion of SuperBench's Validator (Xiong et al.,
-USENIX ATC 2024, arXiv 2402.06194), which compares cumulative distributions and not means, since a
-device that is slow now and then hides behind its mean. Ours is the one-sided area between the
-node's distribution and that of its class, on the bad side only, as a share of the class's median;
-the class's distribution is the median of its nodes', quantile by quantile.
+median needs no such loop. ``spread`` follows the idea of SuperBench's Validator (Xiong et al.,
+USENIX ATC 2024, arXiv 2402.06194), whose criteria are distributions and not single
+numbers; a device that is slow now and then hides behind any average. The measure is ours: the
+one-sided area between the cumulative distributions of the node and of its class, on the bad side
+only, as a share of the class's median; the class's distribution is the median of its nodes',
+quantile by quantile.
 
 Too few values, an unknown class, or a baseline of zero give ``unclear``, never a guess.
 """

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import datetime
+from typing import NamedTuple
 
 import polars as pl
 
@@ -35,19 +36,11 @@ def fleet_report(
     What holds only now (coverage, what fails) is left out unless the window *is_current*.
     """
     lost = worst(losses(past.series, facts.nodes, rules))
-    scored = lemons(past.visits, held, past.visits, weights=weights)
-    sour = scored.filter("is_lemon")
-    owed = debt(facts.pairs, now=now)
-    here: list[Section] = []
-    summary: dict[str, object] = {}
-    sentences: list[str] = []
-    if is_current:
-        whole = fleet(facts.pairs, now=now).row(0, named=True)
-        summary |= {**whole, "owed": owed.height, "failing": facts.failing.height}
-        sentences.append(_covered(whole, owed, now))
-        here = [*_coverage(facts, owed, now), _failing(facts, past)]
+    sour = lemons(past.visits, held, past.visits, weights=weights).filter("is_lemon")
+    current = _current(facts, past, now) if is_current else _Current({}, (), ())
     cost_s = float(past.daily["node_s"].sum())
-    summary |= {
+    summary = {
+        **current.summary,
         "flapping": past.flaps.height,
         "regressions": lost.height,
         "regressions_fail": lost.filter(pl.col("verdict") == FAIL).height,
@@ -55,7 +48,6 @@ def fleet_report(
         "results": int(past.daily["results"].sum()),
         "node_hours": cost_s / HOUR_S,
     }
-    sentences.append(_cost(cost_s, scope, past))
     return Report(
         kind="fleet",
         subject="",
@@ -63,17 +55,35 @@ def fleet_report(
         since=scope.since,
         until=scope.until,
         made_at=now,
-        sentences=sentences,
+        sentences=[*current.sentences, _cost(cost_s, scope, past)],
         summary=summary,
         figures=[*_figures(summary, is_current=is_current)],
         plots=[*daily_plots(past.daily)],
         sections=[
-            *here,
+            *current.sections,
             _regressions(lost, rules),
             _flapping(past.flaps),
             _lemons(sour),
             _checks(past),
         ],
+    )
+
+
+class _Current(NamedTuple):
+    """What holds only now."""
+
+    summary: Mapping[str, object]
+    sentences: Sequence[str]
+    sections: Sequence[Section]
+
+
+def _current(facts: Facts, past: Past, now: datetime) -> _Current:
+    owed = debt(facts.pairs, now=now)
+    whole = fleet(facts.pairs, now=now).row(0, named=True)
+    return _Current(
+        summary={**whole, "owed": owed.height, "failing": facts.failing.height},
+        sentences=[_covered(whole, owed, now)],
+        sections=[*_coverage(facts, owed, now), _failing(facts, past)],
     )
 
 
@@ -93,7 +103,7 @@ def _covered(whole: Mapping[str, object], owed: pl.DataFrame, now: datetime) -> 
 
 def _cost(cost_s: float, scope: Scope, past: Past) -> str:
     days = max((scope.until - scope.since).total_seconds() / 86400, 1e-9)
-    hours, nodes = cost_s / HOUR_S, past.visits.height or past.pairs["node"].n_unique()
+    hours, nodes = cost_s / HOUR_S, past.pairs["node"].n_unique()
     part = f", {share(hours / (nodes * days * 24))} of their time" if nodes else ""
     return f"checks took {hours:.1f} node-hours, {hours / days:.2f} a day, on {nodes} nodes{part}"
 
