@@ -5,24 +5,23 @@ from collections.abc import Mapping
 import click
 
 from analytics.history import is_new
-from slurm_hooks.state import State
+from analytics.store import open_store
+from slurm_hooks.cli import App
 
 
-def ask(state: State, sql: str, bound: Mapping[str, object]) -> list[tuple[object, ...]]:
+def ask(app: App, sql: str, bound: Mapping[str, object]) -> list[tuple[object, ...]]:
     """Return the rows; an untouched state directory has nothing to load an engine for.
 
     Raises:
         StoreError: the history does not answer.
     """
-    if is_new(state):
+    store = open_store(app.settings)
+    if is_new(app.state, store):
         return []
-    from analytics.store import EmbeddedStore  # noqa: PLC0415 loads Polars and the engine
-
-    store = EmbeddedStore(state.history)
-    found = store.query(sql, bound)
+    found = store.rows(sql, bound)
     for line in store.refused:
         warn(line)
-    return found.rows()
+    return found
 
 
 def warn(text: str | None) -> None:

@@ -18,11 +18,11 @@ from analytics.rows import HISTORY, HISTORY_DEFAULT, natural
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.standing import Confirm
 from analytics.status_rows import STATUS, STATUS_DEFAULT, Line
+from analytics.store import open_store
 from analytics.summary import summary
 from slurm_hooks.account import as_service
 from slurm_hooks.cli import App
 from slurm_hooks.errors import StoreError
-from slurm_hooks.state import State
 
 _DAY = timedelta(days=1)
 
@@ -41,7 +41,7 @@ def status(app: App, *, only: Filter, shown: Shown) -> None:
     columns = columns_for(STATUS, STATUS_DEFAULT, shown)
     now = datetime.now(UTC)
     beat = read_beat(app.state.heartbeat)
-    lines = _lines(app.state, only, confirmations(beat), now)
+    lines = _lines(app, only, confirmations(beat), now)
     rows = [
         line
         for line in lines
@@ -101,7 +101,7 @@ def history(
         outcomes=only.outcomes,
         newest_first=reverse,
     )
-    show(columns, _results(app.state, wanted), shown)
+    show(columns, _results(app, wanted), shown)
 
 
 @click.command(short_help="Take finished records into the history.")
@@ -117,9 +117,8 @@ def ingest(app: App, *, rebuild: bool) -> None:
     """
     as_service(app.settings, "ingest")
     from analytics import ingest as work  # noqa: PLC0415 loads Polars
-    from analytics.store import EmbeddedStore  # noqa: PLC0415
 
-    store, cluster, now = EmbeddedStore(app.state.history), app.settings.cluster, datetime.now(UTC)
+    store, cluster, now = open_store(app.settings), app.settings.cluster, datetime.now(UTC)
     done = work.ingest(app.state, store, cluster=cluster, now=now, progress=_progress)
     for note in (*done.notes, *store.refused):
         warn(note)
@@ -132,12 +131,12 @@ def ingest(app: App, *, rebuild: bool) -> None:
     )
 
 
-def _lines(state: State, only: Filter, confirm: Mapping[str, Confirm], now: datetime) -> list[Line]:
-    snapshot = Snapshot(state.snapshot)
+def _lines(app: App, only: Filter, confirm: Mapping[str, Confirm], now: datetime) -> list[Line]:
+    snapshot = Snapshot(app.state.snapshot)
     try:
         found = snapshot.standings(only.nodes or None)
     except SnapshotUnusableError as error:
-        if is_new(state):
+        if is_new(app.state, open_store(app.settings)):
             return []
         raise StoreError(f"{error}; make it anew: cluster-doctor ingest --rebuild") from error
     rows = [
@@ -147,8 +146,8 @@ def _lines(state: State, only: Filter, confirm: Mapping[str, Confirm], now: date
     return sorted(rows, key=lambda line: (natural(line.node), line.check))
 
 
-def _results(state: State, wanted: Wanted) -> list[Result]:
-    return [Result._make(row) for row in ask(state, *question(wanted))]
+def _results(app: App, wanted: Wanted) -> list[Result]:
+    return [Result._make(row) for row in ask(app, *question(wanted))]
 
 
 def _progress(total: int, done: int) -> None:

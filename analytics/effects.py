@@ -13,6 +13,7 @@ from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.store import Store
+from analytics.tables import BATCHES, REACTIONS
 from analytics.told import note_told
 from slurm_hooks.errors import StateError
 from slurm_hooks.state import State
@@ -57,6 +58,10 @@ class Effects(Protocol):
         """Move the spool file *path* out of the way."""
         ...
 
+    def tidy(self) -> Sequence[str]:
+        """Keep the history quick and no longer than it should be; returns what is in the way."""
+        ...
+
 
 class Disk:
     """The effects on a real state directory."""
@@ -68,7 +73,7 @@ class Disk:
 
     def append_plans(self, rows: Sequence[Planned]) -> None:
         """Add what was planned to the history."""
-        self._store.append_plans(plan_frame(rows))
+        self._store.append(plan_frame(rows), BATCHES)
 
     def mark_recorded(self, batch_id: str) -> None:
         """Write down that the plan of a batch is in the history."""
@@ -76,7 +81,7 @@ class Disk:
 
     def append_reactions(self, rows: Sequence[ReactionRow]) -> None:
         """Add what became of reactions to the history."""
-        self._store.append_reactions(reaction_frame(rows))
+        self._store.append(reaction_frame(rows), REACTIONS)
 
     def mark_told(self, revisions: Mapping[str, int]) -> None:
         """Write down which states of reactions the history has."""
@@ -102,7 +107,7 @@ class Disk:
 
     def rebuild(self) -> None:
         """Make the snapshot anew from the history."""
-        known = () if is_new(self._state) else self._ask()
+        known = () if is_new(self._state, self._store) else self._ask()
         self._snapshot.replace(known, now=self._now)
 
     def file(self, path: Path, batch_id: str) -> None:
@@ -122,3 +127,7 @@ class Disk:
     def set_aside(self, path: Path, reason: str) -> None:
         """Move the spool file *path* to the aside directory, with *reason*."""
         self._state.set_aside(path, reason)
+
+    def tidy(self) -> Sequence[str]:
+        """Merge what many ingests wrote, and drop what is older than the retention."""
+        return self._store.tidy(now=self._now)

@@ -6,7 +6,7 @@ import polars as pl
 
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
-from analytics.result import Result
+from analytics.result import Result, short_path
 from analytics.tables import BATCHES, REACTIONS, RESULTS, Table
 
 _TYPES: dict[str, pl.DataType] = {
@@ -32,9 +32,10 @@ def schema(table: Table = RESULTS) -> pl.Schema:
 
 
 def frame(rows: Sequence[Result]) -> pl.DataFrame:
-    """Return *rows* as a frame, column by column."""
+    """Return *rows* as `results` stores them, column by column."""
     kinds = schema()
     columns = dict(zip(Result._fields, zip(*rows, strict=True), strict=True)) if rows else {}
+    columns["log_path"] = tuple(map(short_path, rows))
     series = [
         _maps([row.metrics for row in rows])
         if name == "metrics"

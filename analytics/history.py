@@ -13,7 +13,7 @@ from slurm_hooks.state import State
 if TYPE_CHECKING:
     from analytics.store import Store
 
-_SEEN = ("result_id", "revision", "outcome", "at", "detail", "duration_s", "job_id", "log_path")
+_SEEN = ("visit", "revision", "outcome", "at", "detail", "duration_s", "job_id", "log_path")
 
 
 class Last(NamedTuple):
@@ -69,7 +69,7 @@ class KeptHistory:
         try:
             return dict(_last(Snapshot(self._state.snapshot).last()))
         except SnapshotUnusableError as error:
-            if is_new(self._state):
+            if is_new(self._state, self._store):
                 return {}
             return self._from_store(error)
 
@@ -99,8 +99,8 @@ class KeptHistory:
         return {key: _brief(standing) for key, standing in found}
 
 
-def is_new(state: State) -> bool:
-    """Whether nothing was ever recorded in *state*: it has neither a snapshot nor a segment.
+def is_new(state: State, store: "Store") -> bool:
+    """Whether nothing was ever recorded: there is no snapshot, and *store* is untouched.
 
     Raises:
         StoreError: the state directory is not there, or cannot be listed.
@@ -108,7 +108,7 @@ def is_new(state: State) -> bool:
     try:
         if not state.root.is_dir():
             raise StoreError(f"{state.root}: there is no such directory; is it mounted?")
-        return not state.snapshot.exists() and not any(state.history.glob("*.parquet"))
+        return not state.snapshot.exists() and store.untouched()
     except OSError as error:
         raise StoreError(f"{state.root}: cannot list it: {error.strerror}") from error
 
@@ -124,7 +124,7 @@ def standings(
     )
     for row in found.iter_rows(named=True):
         attempt = _seen(row, "attempt")
-        judged = _seen(row, "judged") if row["judged_result_id"] else None
+        judged = _seen(row, "judged") if row["judged_visit"] else None
         yield (
             (row["node"], row["check_name"]),
             Standing(
@@ -143,10 +143,10 @@ def _briefs(rows: Iterable[Mapping[str, Any]]) -> Iterator[Brief]:
 
 
 def _seen(row: Mapping[str, object], part: str) -> Seen:
-    result_id, revision, outcome, at, *rest = (row[f"{part}_{name}"] for name in _SEEN)
+    visit, revision, outcome, at, *rest = (row[f"{part}_{name}"] for name in _SEEN)
     detail, duration_s, job_id, log_path = rest
     return Seen(
-        result_id=str(result_id),
+        visit=str(visit),
         revision=int(str(revision)),
         outcome=str(outcome),
         at_ms=round(at.timestamp() * 1000) if isinstance(at, datetime) else 0,

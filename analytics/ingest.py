@@ -24,7 +24,7 @@ from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
 from analytics.told import read_told
 from slurm_hooks.batch import Batch
-from slurm_hooks.errors import RecordError, StateError
+from slurm_hooks.errors import RecordError, StateError, StoreError
 from slurm_hooks.files import locked
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.record import Evidence, Record, loads
@@ -156,12 +156,20 @@ class _Round:
         for start in range(0, max(1, len(paths)), _AT_ONCE):
             self._some(paths[start : start + _AT_ONCE], partial(progress, len(paths)), start)
         progress(len(paths), len(paths))
+        self._tidy()
         return Ingested(
             results=self._results,
             waiting=self._waiting,
             aside=self._aside,
             notes=tuple(self._notes),
         )
+
+    def _tidy(self) -> None:
+        """Tidy the history up; what came in is in it, whatever becomes of this."""
+        try:
+            self._notes += self._effects.tidy()
+        except StoreError as error:
+            self._notes.append(f"the history is not tidied up: {error}")
 
     def _without_uncompared(self, paths: Sequence[Path], compared: Collection[str]) -> list[Path]:
         """Leave what a runner wrote since into the spool, as long as its batch is open."""

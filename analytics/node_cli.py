@@ -114,7 +114,7 @@ def _standings(app: App, name: str, now: datetime) -> list[Line]:
 
 def _results(app: App, wanted: Wanted) -> list[Result]:
     try:
-        return [Result._make(row) for row in ask(app.state, *question(wanted))]
+        return [Result._make(row) for row in ask(app, *question(wanted))]
     except StoreError as error:
         warn(f"the timeline lacks results: {error}")
         return []

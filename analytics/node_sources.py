@@ -8,6 +8,7 @@ from analytics.history import is_new
 from analytics.journal_view import book
 from analytics.node_lines import NodeLine, node_lines, proofs
 from analytics.snapshot import Row, Snapshot, SnapshotUnusableError
+from analytics.store import open_store
 from slurm_hooks.cli import App
 from slurm_hooks.errors import SlurmError, StateError
 from slurm_hooks.journal import Book
@@ -59,6 +60,6 @@ def _rows(app: App) -> list[Row]:
     try:
         return Snapshot(app.state.snapshot).last()
     except SnapshotUnusableError as error:
-        if not is_new(app.state):
+        if not is_new(app.state, open_store(app.settings)):
             warn(f"results are not known: {error}; make it anew: cluster-doctor ingest --rebuild")
         return []

@@ -28,15 +28,13 @@ def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
         "finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
         " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
     )
-    # The second condition changes no answer; sql/history.sql says what it spares.
     conditions = ["cluster = {cluster:String}", window]
-    conditions.append(f"batch IN (SELECT batch FROM results WHERE {window})")  # noqa: S608
     lists = {"node": wanted.nodes, "check_name": wanted.checks, "outcome": wanted.outcomes}
     given = {name: values for name, values in lists.items() if values}
     conditions += [f"{name} IN {{{name}:Array(String)}}" for name in given]
     order = ", ".join(
         f"{name} {'DESC' if wanted.newest_first else 'ASC'}"
-        for name in ("finished_at", "node", "check_name", "result_id")
+        for name in ("finished_at", "node", "check_name", "batch", "task", "attempt")
     )
     sql = (
         f"SELECT {', '.join(COLUMNS)} FROM history "  # noqa: S608 names of ours, values are bound

@@ -13,8 +13,6 @@ _WINDOW = (
     " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 )
 _OF_CLUSTER = f"cluster = {{cluster:String}} AND {_WINDOW}"
-# The batches change no answer; sql/history.sql says what they spare.
-_IN_WINDOW = f"{_OF_CLUSTER} AND batch IN (SELECT batch FROM results WHERE {_WINDOW})"  # noqa: S608
 _JUDGED = "outcome IN ('" + "', '".join(JUDGED) + "')"
 
 
@@ -51,7 +49,7 @@ def outcomes(scope: Scope, of: Slice = WHOLE) -> Question:
 
     ``visit`` is a number that the results of one visit attempt share, 0 where it never began.
     """
-    where, bound = _where(scope, _IN_WINDOW, of)
+    where, bound = _where(scope, _OF_CLUSTER, of)
     sql = (
         "SELECT node, check_name, outcome, finished_at, duration_s, "  # noqa: S608 bound
         "if(isNull(started_at) AND outcome != 'node_fail', 0, cityHash64(batch, attempt)) AS visit "
@@ -62,7 +60,7 @@ def outcomes(scope: Scope, of: Slice = WHOLE) -> Question:
 
 def metrics(scope: Scope, names: Sequence[str], of: Slice = WHOLE) -> Question:
     """Ask for what `analytics.regression.VALUES` has of the metrics *names*."""
-    where, bound = _where(scope, _IN_WINDOW, of)
+    where, bound = _where(scope, _OF_CLUSTER, of)
     sql = (
         "SELECT node, check_name, metric, finished_at, value FROM ("  # noqa: S608 bound
         f"SELECT node, check_name, finished_at, metrics FROM history WHERE {where} AND {_JUDGED}) "
@@ -89,7 +87,7 @@ def bands(scope: Scope, names: Sequence[str], least: int) -> Question:
 
 def durations(scope: Scope) -> Question:
     """Ask how long each check runs until it judges: medians, 90th and 99th percentiles."""
-    where, bound = _where(scope, _IN_WINDOW)
+    where, bound = _where(scope, _OF_CLUSTER)
     sql = (
         "SELECT check_name, count() AS runs, "  # noqa: S608 bound
         "quantiles(0.5, 0.9, 0.99)(duration_s) AS quantiles, max(duration_s) AS longest "
@@ -100,7 +98,7 @@ def durations(scope: Scope) -> Question:
 
 def grounds(scope: Scope) -> Question:
     """Ask what was said where a check did not pass: details, the commonest first."""
-    where, bound = _where(scope, _IN_WINDOW)
+    where, bound = _where(scope, _OF_CLUSTER)
     sql = (
         "SELECT check_name, outcome, detail, count() AS results, "  # noqa: S608 bound
         "uniqExact(node) AS nodes, max(finished_at) AS last_at "

@@ -1,4 +1,9 @@
-"""One result as a row of the history: the columns, in their one order and with their types."""
+"""One result as a row of the history: the columns, in their one order and with their types.
+
+A result's id is made from other columns of it, so it is not stored: 16 random bytes would be more
+than all the rest. The log's path is stored with what it repeats of the row left out. The view
+`history` (sql/history.sql) gives both back.
+"""
 
 from collections.abc import Mapping
 from datetime import datetime
@@ -34,6 +39,11 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Each column's ClickHouse type; the frames' types are derived from these."""
 
+STORED: Mapping[str, str] = MappingProxyType(
+    {name: kind for name, kind in COLUMNS.items() if name != "result_id"}
+)
+"""The columns of `results`, of which the view `history` makes all of them."""
+
 JUDGED: tuple[str, ...] = tuple(outcome.value for outcome in Outcome if outcome.judged)
 
 
@@ -63,6 +73,22 @@ class Result(NamedTuple):
     revision: int
     """Of two rows with one result_id the one with the higher revision counts."""
     ingested_at: datetime
+
+
+def short_path(row: Result) -> str:
+    """Return the log's path as it is stored: {check}, {node} and {started} for what the row says.
+
+    A path that is not the runner's usual one (`slurm_hooks.visit`), or has braces, stays whole.
+    """
+    if row.started_at is None or "{" in row.log_path:
+        return row.log_path
+    name = f"{row.check_name}_{row.node}_{row.started_at:%Y%m%dT%H%M%SZ}.log"
+    usual = f"/{row.check_name}/{row.node}/{name}"
+    directory = row.log_path.removesuffix(usual)
+    return row.log_path if directory == row.log_path else directory + USUAL_LOG
+
+
+USUAL_LOG = "/{check}/{node}/{check}_{node}_{started}.log"
 
 
 def result(record: Record, outcome: Outcome, *, partition: str, now: datetime) -> Result:

@@ -16,7 +16,6 @@ from analytics.run_rows import RUNS, RUNS_DEFAULT, VISITS, VISITS_DEFAULT, Visit
 from slurm_hooks.batch import batch_of_comment, is_batch_id
 from slurm_hooks.cli import App
 from slurm_hooks.errors import StoreError
-from slurm_hooks.state import State
 
 
 class RunId(click.ParamType[str]):
@@ -88,7 +87,7 @@ def runs(
         outcomes=only.outcomes,
         newest_first=reverse,
     )
-    show(columns, _runs(app.state, wanted), shown)
+    show(columns, _runs(app, wanted), shown)
 
 
 def _show_one(app: App, run: str, only: Filter, shown: Shown, *, newest_first: bool) -> None:
@@ -99,23 +98,23 @@ def _show_one(app: App, run: str, only: Filter, shown: Shown, *, newest_first: b
     """
     columns = columns_for(VISITS, VISITS_DEFAULT, shown)
     wanted = WantedRuns(cluster=app.settings.cluster, batch=run, checks=only.checks)
-    found = _runs(app.state, wanted)
+    found = _runs(app, wanted)
     if not found:
         of = f" of {', '.join(only.checks)}" if only.checks else ""
         raise StoreError(f"the history has no run {run}{of}; see cluster-doctor runs --all")
-    rows = [line for line in _visits(app.state, wanted, found) if _matches(line, only)]
+    rows = [line for line in _visits(app, wanted, found) if _matches(line, only)]
     show(columns, sorted(rows, key=_order, reverse=newest_first), shown)
     if shown.form is Form.TABLE and shown.header:
         click.echo("\n".join(sentence(one) for one in found))
 
 
-def _runs(state: State, wanted: WantedRuns) -> list[Run]:
-    return [Run._make(row) for row in ask(state, *runs_question(wanted))]
+def _runs(app: App, wanted: WantedRuns) -> list[Run]:
+    return [Run._make(row) for row in ask(app, *runs_question(wanted))]
 
 
-def _visits(state: State, wanted: WantedRuns, found: list[Run]) -> list[VisitLine]:
+def _visits(app: App, wanted: WantedRuns, found: list[Run]) -> list[VisitLine]:
     """Return a line for each visit of the runs *found*, whether it has a result or not."""
-    results = [Result._make(row) for row in ask(state, *visits_question(wanted))]
+    results = [Result._make(row) for row in ask(app, *visits_question(wanted))]
     ended = [VisitLine(one.check_name, one.node, one) for one in results]
     missing = [VisitLine(one.check_name, node, None) for one in found for node in one.missing]
     return [*ended, *missing]

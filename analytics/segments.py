@@ -1,14 +1,21 @@
-"""A directory of immutable Parquet segments of one table: what is whole in it, and adding one."""
+"""A directory of immutable Parquet segments of one table: what is whole in it, and adding to it.
 
-import contextlib
+A manifest names the segments, so that a reader sees a merge as a whole or not at all, and opens
+nothing that is not ours. What it does not name is taken in by the next writer, since a restored
+backup looks like that, and so does what a killed writer left.
+"""
+
 import hashlib
 import io
+from array import array
 from collections.abc import Sequence
 from pathlib import Path
 
 import polars as pl
 
 from analytics.frame import schema
+from analytics.layout import borders
+from analytics.manifest import SUFFIX, Manifest, Segment, read_manifest, write_manifest
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
 from slurm_hooks.files import write_durably
@@ -16,127 +23,146 @@ from slurm_hooks.files import write_durably
 _MAGIC = b"PAR1"
 _SEGMENT_MODE = 0o644
 _DIRECTORY_MODE = 0o755
+_ROW_GROUP = 32_768
+"""Rows that are read or passed over together: about a thirtieth of what a node asks for."""
 
 
 class Segments:
-    """The segments of *table* in *directory*. Many readers; one writer at a time."""
+    """The segments of *table* in *directory*. One writer at a time; many readers:
+    `analytics.reader`."""
 
     def __init__(self, table: Table, directory: Path) -> None:
         self.table = table
-        self._directory = directory
-        self._whole: set[str] = set()
-        self._refused: dict[str, str] = {}
-
-    @property
-    def refused(self) -> Sequence[str]:
-        """One line for each ``.parquet`` file that is not a segment of ours; it is not read."""
-        return [self._refused[name] for name in sorted(self._refused)]
-
-    def make(self) -> None:
-        """Make the directory, readable for all whatever the umask; never the one above it.
-
-        Raises:
-            StoreError: it cannot be made.
-        """
-        try:
-            self._directory.mkdir()
-            self._directory.chmod(_DIRECTORY_MODE)
-        except FileExistsError:
-            return
-        except OSError as error:
-            raise _unwritable(self._directory, error) from error
+        self.directory = directory
 
     def append(self, rows: pl.DataFrame) -> None:
-        """Add *rows* as one segment, named by its content: the same rows replace themselves.
+        """Add *rows*, all or none; the same rows replace themselves.
 
         Raises:
             StoreError: they are of another schema, or cannot be written.
         """
         if rows.schema != schema(self.table):
-            raise StoreError(f"{self._directory}: rows of another schema: {rows.schema}")
-        ordered = rows.sort(*self.table.order)
-        buffer = io.BytesIO()
-        ordered.write_parquet(buffer, compression="zstd")
-        path = self._directory / f"{_name(self.table, ordered)}.parquet"
+            raise StoreError(f"{self.directory}: rows of another schema: {rows.schema}")
+        if rows.is_empty():
+            return
         try:
-            self._remove_leftovers()
-            write_durably(path, buffer.getvalue(), mode=_SEGMENT_MODE)
+            self.make()
+            manifest = self.manifest()
+            added = [self.write(part) for part in self._parts(rows, manifest)]
+            write_manifest(self.directory, manifest.adding(added))
         except OSError as error:
-            raise _unwritable(path, error) from error
+            raise unwritable(self.directory, error) from error
 
-    def names(self) -> tuple[str, ...]:
-        """Return the names of the whole segments, without their suffix.
+    def make(self) -> None:
+        """Make the directory, readable for all whatever the umask; never the one above it."""
+        try:
+            self.directory.mkdir()
+            self.directory.chmod(_DIRECTORY_MODE)
+        except FileExistsError:
+            return
+
+    def manifest(self) -> Manifest:
+        """Return which segments there are; where nothing says so, by what lies there.
 
         Raises:
-            StoreError: the directory cannot be listed.
+            StoreError: a newer cluster-doctor wrote it, or the directory cannot be read.
         """
-        try:
-            names = sorted(path.stem for path in self._directory.glob("[!.]*.parquet"))
-        except OSError as error:
-            raise StoreError(f"{self._directory}: cannot list it: {error.strerror}") from error
-        self._refused = {name: why for name, why in self._refused.items() if name in names}
-        for name in names:
-            if name not in self._whole:
-                self._inspect(name)
-        return tuple(name for name in names if name in self._whole)
+        found = read_manifest(self.directory)
+        if found is not None:
+            return found
+        whole = [inspect(path, self.table) for path in files(self.directory)]
+        segments = [one for one in whole if isinstance(one, Segment)]
+        return Manifest(segments=tuple(sorted(segments, key=lambda one: (one.first, one.name))))
 
-    def vanished(self, names: Sequence[str]) -> bool:
-        """Whether one of *names* is not there any more."""
-        return any(not (self._directory / f"{name}.parquet").exists() for name in names)
+    def write(self, rows: pl.DataFrame, *, settled: bool = False) -> Segment:
+        """Write *rows* as one segment, and return what a manifest says of it.
 
-    def source(self, names: Sequence[str]) -> str:
-        """Return what reads exactly *names* as a table function of ClickHouse."""
-        structure = _quoted(self.table.structure)
-        if not names:
-            return f"null({structure})"
-        if set(str(self._directory)) & set("{}*?"):
-            raise StoreError(f"{self._directory}: a history's path cannot hold any of {{}}*?")
-        listed = f"{self._directory}/{{{','.join(names)}}}.parquet"
-        return f"file({_quoted(listed)}, Parquet, {structure})"
+        Raises:
+            OSError: it cannot be written.
+        """
+        ordered = rows.sort(*self.table.order)
+        buffer = io.BytesIO()
+        ordered.write_parquet(buffer, compression="zstd", row_group_size=_ROW_GROUP)
+        name = _name(self.table, ordered, settled=settled)
+        data = buffer.getvalue()
+        write_durably(self.directory / f"{name}{SUFFIX}", data, mode=_SEGMENT_MODE)
+        return describe(ordered, self.table, name=name, size=len(data), settled=settled)
 
-    def _inspect(self, name: str) -> None:
-        path = self._directory / f"{name}.parquet"
-        with contextlib.suppress(FileNotFoundError):
-            reason = _why_not_ours(path, self.table)
-            if reason is None:
-                self._whole.add(name)
-                self._refused.pop(name, None)
-            else:
-                self._refused[name] = f"{path}: not read: {reason}; move it out of this directory"
-
-    def _remove_leftovers(self) -> None:
-        for path in self._directory.glob(".*.tmp"):
-            path.unlink(missing_ok=True)
+    def _parts(self, rows: pl.DataFrame, manifest: Manifest) -> Sequence[pl.DataFrame]:
+        """Cut *rows* where settled segments end, so that no new one reaches over two of them."""
+        ends = borders(manifest.segments)
+        keys = key_text(self.table)
+        cells = rows.select(pl.lit(pl.Series(ends, dtype=pl.String)).search_sorted(keys))
+        parts = rows.with_columns(cells.to_series().alias("_cell")).partition_by("_cell")
+        return [part.drop("_cell") for part in parts]
 
 
-def _unwritable(path: Path, error: OSError) -> StoreError:
-    return StoreError(
-        f"{path}: cannot write the segment: {error.strerror or error}; "
-        "nothing is lost: the records stay in the spool until `cluster-doctor ingest` works"
-    )
+def files(directory: Path) -> list[Path]:
+    """Return what could be segments in *directory*, in name order; nothing where it is missing.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+    try:
+        return sorted(
+            path
+            for path in directory.iterdir()
+            if path.suffix == SUFFIX and not path.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot list it: {error.strerror}") from error
 
 
-def _name(table: Table, rows: pl.DataFrame) -> str:
-    ids = rows.select(table.identity).iter_rows()
-    digest = hashlib.sha256("".join(".".join(map(str, one)) + "\n" for one in ids).encode())
-    latest = max(rows[table.time].to_list())
-    return f"{latest:%Y%m%dT%H%M%S}-{digest.hexdigest()[:16]}"
-
-
-def _why_not_ours(path: Path, table: Table) -> str | None:
-    """Return why *path* is not a whole segment of *table*, or None where it is one."""
+def inspect(path: Path, table: Table) -> Segment | str:
+    """Return what a manifest would say of *path*, or why it is no whole segment of *table*."""
     try:
         with path.open("rb") as file:
             if file.read(4) != _MAGIC or file.seek(-4, io.SEEK_END) < 0 or file.read() != _MAGIC:
                 return "torn, or not Parquet"
-        found = pl.read_parquet_schema(path)
-    except FileNotFoundError:
-        raise
+        if pl.read_parquet_schema(path) != dict(schema(table)):
+            return "its columns are not ours"
+        rows = pl.read_parquet(path, columns=[*{table.key, table.time}])
+        if rows.is_empty():
+            return "it holds no rows"
+        return describe(rows, table, name=path.stem, size=path.stat().st_size)
     except (OSError, pl.exceptions.PolarsError) as error:
         return (str(error).strip().splitlines() or [type(error).__name__])[0][:300]
-    return None if found == dict(schema(table)) else "its columns are not ours"
 
 
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
+def describe(
+    rows: pl.DataFrame, table: Table, *, name: str, size: int, settled: bool = False
+) -> Segment:
+    """Return what a manifest says of *rows*, written as *name* in *size* bytes."""
+    keys = rows.select(
+        first=key_text(table).min(), last=key_text(table).max(), until=pl.col(table.time).max()
+    )
+    first, last, until = keys.row(0)
+    return Segment(
+        name=name, rows=rows.height, size=size, first=first, last=last, until=until, settled=settled
+    )
+
+
+def key_text(table: Table) -> pl.Expr:
+    """Return the key of each row as text that sorts as the keys do."""
+    key = pl.col(table.key)
+    return key.dt.strftime("%Y%m%dT%H%M%S.%3f") if "DateTime" in table.columns[table.key] else key
+
+
+def unwritable(path: Path, error: OSError) -> StoreError:
+    """Return what to say where the history cannot be written."""
+    return StoreError(
+        f"{path}: cannot write the history: {error.strerror or error}; "
+        "nothing is lost: the records stay in the spool until `cluster-doctor ingest` works"
+    )
+
+
+def _name(table: Table, rows: pl.DataFrame, *, settled: bool) -> str:
+    """Return a name that the same rows get again: ingests that are repeated add nothing."""
+    told = [*table.identity, *(column for column, _ in table.latest if column != "ingested_at")]
+    hashes = array("Q", rows.select(told).hash_rows().sort().to_list())
+    digest = hashlib.sha256(hashes.tobytes()).hexdigest()[:16]
+    latest = max(rows[table.time].to_list())
+    name = f"{latest:%Y%m%dT%H%M%S}-{digest}"
+    return f"{name}-settled" if settled else name

@@ -15,7 +15,7 @@ from analytics.standing import Brief, Seen, Standing, fold, seen
 from slurm_hooks.errors import StoreError
 from slurm_hooks.files import sync_directory
 
-VERSION = 2
+VERSION = 3
 
 Key = tuple[str, str]
 """A node and the name of a check."""
@@ -26,7 +26,7 @@ Row = tuple[str, str, str | None, int | None, str | None, int | None, str | None
 Ask = Callable[[Sequence[str]], Iterable[tuple[Key, Standing]]]
 """Returns from the history how everything on these nodes stands."""
 
-_SEEN = ("result_id", "revision", "outcome", "at", "detail", "duration_s", "job_id", "log_path")
+_SEEN = ("visit", "revision", "outcome", "at", "detail", "duration_s", "job_id", "log_path")
 _KINDS = ("TEXT", "INTEGER", "TEXT", "INTEGER", "TEXT", "REAL", "INTEGER", "TEXT")
 _COLUMNS = (
     *(f"{part}_{name}" for part in ("judged", "attempt") for name in _SEEN),

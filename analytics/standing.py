@@ -18,7 +18,8 @@ _RUNNERS = Evidence.RUNNER.revision
 class Seen(NamedTuple):
     """What of a result is kept in a standing. A tuple: a fleet has 200,000 of them."""
 
-    result_id: str
+    visit: str
+    """Which attempt of which visit it is of: batch.task.attempt."""
     revision: int
     outcome: str
     at_ms: int
@@ -35,22 +36,22 @@ class Seen(NamedTuple):
 
     @property
     def order(self) -> tuple[int, str]:
-        """The later of two results has the smaller; ties break by result_id."""
-        return -self.at_ms, self.result_id
+        """The later of two results has the smaller; ties break by visit."""
+        return -self.at_ms, self.visit
 
 
 class Brief(NamedTuple):
-    """A result of which only the outcome matters still, and the id and revision to know it by."""
+    """A result of which only the outcome matters still, and what to know it by."""
 
     at_ms: int
-    result_id: str
+    visit: str
     revision: int
     outcome: str
 
     @property
     def order(self) -> tuple[int, str]:
         """As `Seen.order`."""
-        return -self.at_ms, self.result_id
+        return -self.at_ms, self.visit
 
 
 class Standing(NamedTuple):
@@ -85,7 +86,7 @@ def confirmed(failures: Sequence[str], confirm: Confirm) -> bool:
 def seen(row: Result) -> Seen:
     """Return what a standing keeps of *row*."""
     return Seen(
-        result_id=row.result_id,
+        visit=f"{row.batch}.{row.task}.{row.attempt}",
         revision=row.revision,
         outcome=row.outcome,
         at_ms=round(row.finished_at.timestamp() * 1000),
@@ -122,13 +123,13 @@ def fold(known: Standing | None, new: Seen) -> Standing | None:
     a higher one may have come and be hidden behind a later result. A runner's cannot have:
     what overrules it is counted after it, and ingest refuses it from then on.
     """
-    brief = Brief(new.at_ms, new.result_id, new.revision, new.outcome)
+    brief = Brief(new.at_ms, new.visit, new.revision, new.outcome)
     tried = (brief,) if new.outcome in RETRIED else ()
     if known is None:
         judged = new if new.judged else None
         return Standing(judged, new, since(judged, tried), back_to_fail((brief,)))
     for shown in (known.judged, known.attempt, *known.unjudged, *known.failures):
-        if shown and shown.result_id == new.result_id:
+        if shown and shown.visit == new.visit:
             return known if new.revision <= shown.revision else None
     proof = new.judged and (known.judged is None or new.order < known.judged.order)
     judged = new if proof else known.judged

@@ -16,9 +16,13 @@ class Table:
     order: tuple[str, ...]
     """How the rows of a segment are sorted."""
     identity: tuple[str, ...]
-    """Rows alike in these are the same row; a segment's name is made from them."""
+    """Rows alike in these tell of the same thing."""
+    latest: tuple[tuple[str, bool], ...]
+    """Which of these rows counts: the first by these columns, each with whether it descends."""
+    key: str
+    """The same in all rows that tell of one thing, and greater for later things."""
     time: str
-    """The column whose latest value a segment's name begins with."""
+    """When what a row tells of happened; retention goes by it."""
 
     @property
     def structure(self) -> str:
@@ -28,17 +32,21 @@ class Table:
 
 RESULTS = Table(
     name="results",
-    columns=result.COLUMNS,
-    order=("node", "check_name", "finished_at", "result_id", "revision"),
-    identity=("result_id", "revision"),
+    columns=result.STORED,
+    order=("node", "check_name", "finished_at", "batch", "task", "attempt", "revision"),
+    identity=("cluster", "node", "check_name", "batch", "task", "attempt"),
+    latest=(("revision", True), ("ingested_at", False)),
+    key="batch",
     time="finished_at",
 )
 
 BATCHES = Table(
     name="batches",
     columns=planned.COLUMNS,
-    order=("created_at", "batch", "check_name", "job_id"),
-    identity=("batch", "check_name", "job_id"),
+    order=("batch", "check_name", "submitted_at", "job_id"),
+    identity=("cluster", "batch", "check_name"),
+    latest=(("submitted_at", True),),
+    key="batch",
     time="created_at",
 )
 
@@ -46,6 +54,10 @@ REACTIONS = Table(
     name="reaction_states",
     columns=reaction_row.COLUMNS,
     order=("decided_at", "id", "revision"),
-    identity=("id", "revision"),
+    identity=("cluster", "node", "check_name", "id"),
+    latest=(("revision", True),),
+    key="decided_at",
     time="decided_at",
 )
+
+TABLES = (RESULTS, BATCHES, REACTIONS)

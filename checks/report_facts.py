@@ -10,7 +10,6 @@ from analytics.ask import warn
 from analytics.coverage import PAIRS
 from analytics.fleet_facts import FAILING, NODES, Facts
 from analytics.heartbeat import confirmations, read_beat
-from analytics.history import is_new
 from analytics.node_sources import ask_slurm
 from analytics.rows import natural
 from analytics.snapshot import Row, Snapshot, SnapshotUnusableError, briefs, time_of
@@ -26,10 +25,11 @@ from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node
 
 
-def read_facts(app: App, catalogue: Catalogue) -> Facts:
+def read_facts(app: App, catalogue: Catalogue, *, is_new: bool) -> Facts:
     """Return the fleet as it is; what does not answer is left out, with a warning.
 
-    Without slurmctld nobody knows which nodes are alike, nor which were never visited.
+    A history that *is_new* has no snapshot yet. Without slurmctld nobody knows which nodes are
+    alike, nor which were never visited.
     """
     nodes, snapshot = ask_slurm(app), Snapshot(app.state.snapshot)
     last: list[Row] = []
@@ -37,7 +37,7 @@ def read_facts(app: App, catalogue: Catalogue) -> Facts:
     try:
         last = snapshot.last()
     except SnapshotUnusableError as error:
-        proofs_known = is_new(app.state)
+        proofs_known = is_new
         if not proofs_known:
             warn(f"what is proven is not known: {error}; cluster-doctor ingest --rebuild mends it")
     confirm = confirmations(read_beat(app.state.heartbeat))

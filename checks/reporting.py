@@ -16,7 +16,7 @@ from analytics.report_check import CheckAnswers, check_report
 from analytics.report_fleet import fleet_report
 from analytics.report_node import NodeAnswers, node_report, peers
 from analytics.report_question import Question, Scope
-from analytics.store import EmbeddedStore
+from analytics.store import open_store
 from checks.catalogue import Catalogue
 from checks.report_facts import read_facts
 from slurm_hooks.cli import App
@@ -31,8 +31,11 @@ class Source:
 
     def __init__(self, app: App, catalogue: Catalogue, *, now: datetime) -> None:
         self._catalogue, self._settings, self._now = catalogue, app.settings, now
-        self._store = None if is_new(app.state) else EmbeddedStore(app.state.history)
-        self._facts = read_facts(app, catalogue.without(app.state.suspensions.all()))
+        store = open_store(app.settings)
+        unwritten = is_new(app.state, store)
+        self._store = None if unwritten else store
+        known = catalogue.without(app.state.suspensions.all())
+        self._facts = read_facts(app, known, is_new=unwritten)
         self._rules = metric_rules(catalogue)
 
     @property

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 from analytics.history import KeptHistory
 from analytics.ingest import Ingested, ingest
-from analytics.store import EmbeddedStore
+from analytics.store import open_store
 from checks.catalogue import Catalogue, load_catalogue
 from checks.courier import Messenger
 from checks.notices import notices
@@ -35,7 +35,7 @@ def sweeper(settings: Settings) -> Sweeper:
         ConfigError: a definition is wrong.
     """
     state = State(settings.state_dir)
-    store = EmbeddedStore(state.history)
+    store = open_store(settings)
     known = catalogue(settings).without(state.suspensions.all())
     teller = Teller(
         courier=Messenger(), files=TriedFiles(state.notices), clock=lambda: datetime.now(UTC)

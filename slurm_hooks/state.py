@@ -48,7 +48,7 @@ class State:
         notices/<notice>.json            what became of each try to tell somebody
         tried/<check>                    there once the check is past its probation
         suspended/<check>.json           who switched a check off by command, and why
-        history/                         Parquet segments
+        history/<table>/                 Parquet segments, and the manifest that names them
         sweep/                           whose turn it is to sweep
         first-seen.json                  since when each check is known
         told-reactions.json              which states of reactions are in the history
@@ -126,7 +126,7 @@ class State:
 
     @property
     def history(self) -> Path:
-        """Parquet segments."""
+        """A directory for each table, if the history is kept here; analytics knows what is in it."""
         return self.root / "history"
 
     @property

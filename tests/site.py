@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import NamedTuple
 
-from analytics.ask import ask
+from analytics.embedded import EmbeddedStore
 from analytics.question import Wanted, question
 from analytics.result import Result
 from slurm_hooks.slurm import SlurmCommands
@@ -59,7 +59,8 @@ def history(lab: Lab) -> list[Row]:
     """What `cluster-doctor history` shows of the last day, without starting it."""
     now = datetime.now(UTC)
     wanted = Wanted(cluster="lab", since=now - timedelta(days=1), until=now)
-    found = [Result._make(row) for row in ask(State(lab.state_dir), *question(wanted))]
+    store = EmbeddedStore(State(lab.state_dir).history)
+    found = [Result._make(row) for row in store.rows(*question(wanted))]
     return [
         Row(
             node=one.node,

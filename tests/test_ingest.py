@@ -5,18 +5,20 @@ import json
 import os
 import socket
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from analytics import ingest as work
+from analytics.embedded import EmbeddedStore
 from analytics.ingest import Ingested, ingest
 from analytics.snapshot import Snapshot
-from analytics.store import EmbeddedStore
 from slurm_hooks.errors import StateError, StoreError
 from slurm_hooks.record import Evidence, Outcome, Record, dumps
 from slurm_hooks.state import State
+from tests.disks import fill, full, read_only, tmpfs
 from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
 
 SLURM = Evidence.SLURM
@@ -244,7 +246,7 @@ def test_a_history_that_cannot_be_written_leaves_the_spool_and_works_later(state
     put(state, record(batch()))
     state.history.rmdir()
     state.history.write_bytes(b"in the way")
-    with pytest.raises(StoreError, match="cannot write the segment"):
+    with pytest.raises(StoreError, match="cannot write the history: Not a directory"):
         ingest(_Prepared(state), EmbeddedStore(state.history), cluster="alpha", now=NOW)
     assert len(state.spooled()) == 1
     state.history.unlink()
@@ -252,24 +254,35 @@ def test_a_history_that_cannot_be_written_leaves_the_spool_and_works_later(state
     assert _history(state) == [("n0", "storage", "pass")]
 
 
-def test_a_full_disk_leaves_the_spool_and_works_later(state: State) -> None:
+@pytest.mark.parametrize("broken", [full, read_only])
+def test_a_broken_disk_leaves_the_spool_and_works_later(
+    state: State, broken: Callable[[Path], AbstractContextManager[Callable[[], None]]]
+) -> None:
     put(state, *(record(batch(), task) for task in range(4)))
-    store = _FullStore(state.history)
-    with pytest.raises(StoreError, match="No space left on device"):
-        ingest(state, store, cluster="alpha", now=NOW)
-    assert len(state.spooled()) == 4
-    assert _ingest(state).results == 4
+    with broken(state.history) as repair:
+        with pytest.raises(StoreError, match=r"cannot write the history: (No space|Read-only)"):
+            _ingest(state)
+        assert len(state.spooled()) == 4
+        repair()
+        assert _ingest(state).results == 4
+        assert state.spooled() == []
 
 
-class _FullStore(EmbeddedStore):
-    """A store whose disk is full: the real error, from the device that always is."""
-
-    def append(self, rows: object) -> None:
-        try:
-            with Path("/dev/full").open("wb", buffering=0) as file:
-                file.write(repr(rows).encode())
-        except OSError as error:
-            raise StoreError(f"/dev/full: {error.strerror}") from error
+def test_a_merge_that_finds_the_disk_full_is_a_note_and_loses_nothing(state: State) -> None:
+    """What it would replace stays; it is tried again by the next ingest."""
+    with tmpfs(state.history):
+        for task in range(4):
+            put(state, record(batch(), task))
+            _ingest(state)
+        store = EmbeddedStore(state.history)
+        fill(state.history)
+        with pytest.raises(StoreError, match="cannot write the history: No space left"):
+            store.tidy(now=NOW, all_of_it=True)
+        expected = [(f"n{task}", "storage", "pass") for task in range(4)]
+        assert _history(state) == expected
+        (state.history / "filler").unlink()
+        store.tidy(now=NOW, all_of_it=True)
+        assert _history(state) == expected
 
 
 @pytest.mark.parametrize("damage", [None, b"", b"no database, whatever it was before"])

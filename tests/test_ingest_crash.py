@@ -12,12 +12,12 @@ from pathlib import Path
 import pytest
 
 from analytics.effects import Disk, Effects
+from analytics.embedded import EmbeddedStore
 from analytics.ingest import ingest
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot
-from analytics.store import EmbeddedStore
 from slurm_hooks.batch import Submission
 from slurm_hooks.journal import Entry, Event, Verdict, What
 from slurm_hooks.journal_file import JournalFile
@@ -77,6 +77,10 @@ class Mortal:
     def set_aside(self, path: Path, reason: str) -> None:
         self._live()
         self._effects.set_aside(path, reason)
+
+    def tidy(self) -> Sequence[str]:
+        self._live()
+        return self._effects.tidy()
 
 
 def _spool(state: State) -> None:
@@ -167,8 +171,8 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         assert _ingest(state)
         assert _all(state) == expected, f"died before effect {lives}"
         lives += 1
-    # plans, 2 marks, reactions, a mark, set aside, append, count, a mark, 4 files, and the last
-    assert lives == 14
+    # plans, 2 marks, reactions, a mark, set aside, append, count, a mark, 4 files, tidying, last
+    assert lives == 15
 
 
 def test_dying_again_and_again_ends_with_the_same(tmp_path: Path) -> None:
@@ -187,7 +191,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 from analytics.ingest import ingest
-from analytics.store import EmbeddedStore
+from analytics.embedded import EmbeddedStore
 from slurm_hooks.state import State
 state = State(Path(sys.argv[1]))
 now = datetime.fromisoformat(sys.argv[2])

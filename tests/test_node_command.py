@@ -8,10 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from analytics.embedded import EmbeddedStore
 from analytics.frame import frame
 from analytics.result import Result
 from analytics.snapshot import Snapshot
-from analytics.store import EmbeddedStore
 from analytics.timeline import timeline
 from slurm_hooks.journal import CheckEvent, Line, Verdict, What, Word, fold
 from slurm_hooks.reaction import Kind

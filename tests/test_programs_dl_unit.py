@@ -11,7 +11,9 @@ import pytest
 from checks.programs import dl_unit
 from checks.programs.dl_unit import KNOWN_LOSS, STEPS, Curve, deviation, judge_curve
 from checks.programs.report import InconclusiveError, NodeFaultError
-from tests.programs import run_program
+from tests.programs import ROOT, run_program
+
+DATA = ROOT / "tests/data/dl_unit"
 
 
 def curve(losses: tuple[float, ...], device: str = "cuda:0") -> Curve:
@@ -107,3 +109,18 @@ def test_one_wrong_weight_is_outside_the_tolerance() -> None:
         weights[2][3, 7] = -weights[2][3, 7] * 4  # what a flipped sign and exponent bit do
     loss = float(dl_unit._loss(torch, weights, images, labels).item())
     assert abs(loss - KNOWN_LOSS[0]) / KNOWN_LOSS[0] > dl_unit.TOLERANCE
+
+
+def test_a_healthy_gpu_is_within_rounding_of_the_known_loss() -> None:
+    """What the program printed on an NVIDIA H200 with PyTorch 2.11, CUDA 13.0."""
+    seen = (DATA / "h200.log").read_text().splitlines()[0]
+    losses = tuple(map(float, seen.partition(": ")[2].split()))
+    judge_curve(curve(losses), None)
+    told = dict(line.split()[1:] for line in _metrics("h200.report"))
+    assert float(told["loss_deviation_ratio"]) == pytest.approx(
+        deviation(losses, KNOWN_LOSS), rel=0.1
+    )
+
+
+def _metrics(name: str) -> list[str]:
+    return [line for line in (DATA / name).read_text().splitlines() if line.startswith("metric ")]

@@ -11,11 +11,12 @@ import pytest
 from polars.testing import assert_frame_equal
 
 from analytics import report_question
+from analytics.embedded import EmbeddedStore
 from analytics.frame import frame, reaction_frame
 from analytics.past import Past, read_past, read_series
 from analytics.reaction_row import ReactionRow
 from analytics.report_question import Scope
-from analytics.store import EmbeddedStore
+from analytics.tables import REACTIONS
 from checks.report_facts import hardware
 from slurm_hooks.slurm_text import Node
 from tests.command_line import Site, new_site
@@ -45,7 +46,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
     made = new_site(tmp_path_factory.mktemp("report"))
     store = EmbeddedStore(made.state.history)
     store.append(frame(ROWS))
-    store.append_reactions(
+    store.append(
         reaction_frame(
             [
                 reaction(1),
@@ -55,7 +56,8 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Site]:
                 reaction(5, done=False, state="waiting"),
                 reaction(200),
             ]
-        )
+        ),
+        REACTIONS,
     )
     shown = [
         shown_node(name, "ALLOCATED" if name == "n9" else "IDLE", partitions="main,background")

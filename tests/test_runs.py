@@ -12,6 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.embedded import EmbeddedStore
 from analytics.frame import frame, plan_frame
 from analytics.ingest import ingest
 from analytics.planned import COLUMNS as PLAN_COLUMNS
@@ -20,7 +21,7 @@ from analytics.result import JUDGED, Result, result
 from analytics.run import COLUMNS, Run, RunStatus
 from analytics.run_question import WantedRuns, runs_question
 from analytics.run_rows import RUNS
-from analytics.store import EmbeddedStore
+from analytics.tables import BATCHES
 from slurm_hooks.batch import Batch, Submission
 from slurm_hooks.record import Evidence, Outcome
 from slurm_hooks.state import State
@@ -150,7 +151,7 @@ def test_the_view_is_a_plain_count_in_whatever_order_and_however_often_things_co
         if found:
             store.append(frame(found))
         if made:
-            store.append_plans(plan_frame(made))
+            store.append(plan_frame(made), BATCHES)
         results += found
         plans += made
     try:
@@ -171,7 +172,7 @@ def test_the_visits_view_judges_by_the_same_outcomes_as_the_records() -> None:
 
 def test_a_run_s_name_is_the_job_s(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path)
-    store.append_plans(plan_frame(planned(batch(), None)))
+    store.append(plan_frame(planned(batch(), None)), BATCHES)
     assert {run.name for run in asked(store)} == {batch().comment}
 
 

@@ -11,12 +11,12 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from analytics.embedded import EmbeddedStore
 from analytics.frame import frame
 from analytics.history import KeptHistory, Last, standings
 from analytics.result import Result
 from analytics.snapshot import Key, Snapshot, SnapshotUnusableError
 from analytics.standing import RETRIED, Brief, Seen, Standing, fold, seen
-from analytics.store import EmbeddedStore
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
 from tests.history_examples import NOW, new_state, row
@@ -38,7 +38,7 @@ def expected(rows: Iterable[Result]) -> Table:
 
 
 def _standing(found: list[Seen]) -> Standing:
-    found = sorted(found, key=lambda one: (-one.at_ms, one.result_id))
+    found = sorted(found, key=lambda one: (-one.at_ms, one.visit))
     judged = [one for one in found if one.judged]
     tries = found[: found.index(judged[0])] if judged else found
     window = judged[:8]
@@ -52,7 +52,7 @@ def _standing(found: list[Seen]) -> Standing:
 
 
 def _briefs(several: Iterable[Seen]) -> tuple[Brief, ...]:
-    return tuple(Brief(one.at_ms, one.result_id, one.revision, one.outcome) for one in several)
+    return tuple(Brief(one.at_ms, one.visit, one.revision, one.outcome) for one in several)
 
 
 def _ask(rows: Sequence[Result], nodes: Sequence[str]) -> list[tuple[Key, Standing]]:

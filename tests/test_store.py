@@ -1,20 +1,23 @@
 """The store keeps every row once, and serves what is whole whatever else lies there."""
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
+from analytics.embedded import EmbeddedStore
 from analytics.frame import frame, schema
-from analytics.result import COLUMNS, JUDGED, Result
-from analytics.store import EmbeddedStore
+from analytics.result import COLUMNS, JUDGED, Result, result, short_path
+from analytics.tables import RESULTS
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
-from tests.history_examples import row
+from tests.history_examples import NOW, batch, record, row
 
 
 @pytest.fixture
@@ -25,7 +28,7 @@ def store(tmp_path: Path) -> Iterator[EmbeddedStore]:
 
 
 def _segments(directory: Path) -> list[Path]:
-    return sorted(directory.glob("*.parquet"))
+    return sorted((directory / RESULTS.name).glob("*.parquet"))
 
 
 def test_the_columns_are_the_fields_of_a_result_in_the_same_order() -> None:
@@ -39,7 +42,8 @@ def test_the_status_view_judges_by_the_same_outcomes_as_the_records() -> None:
 
 def test_an_empty_store_has_no_rows_and_all_columns(store: EmbeddedStore) -> None:
     found = store.query("SELECT * FROM history")
-    assert (found.height, found.schema) == (0, schema())
+    assert (found.height, tuple(found.columns)) == (0, tuple(COLUMNS))
+    assert found.select(schema().names()).schema == schema()
     assert store.query("SELECT * FROM status").height == 0
 
 
@@ -49,7 +53,7 @@ def test_rows_come_back_as_they_went_in(store: EmbeddedStore) -> None:
         started_at=None, exit_code=None, signal=9, metrics={}, detail="it's \\ {a:String}\n\x00 日"
     )
     store.append(frame(rows))
-    found = store.query("SELECT * FROM history ORDER BY result_id")
+    found = store.query("SELECT * FROM history ORDER BY node")
     assert [Result._make(values) for values in found.iter_rows()] == rows
 
 
@@ -77,6 +81,40 @@ def test_the_runners_word_counts_over_slurms_in_whatever_order_they_come(
     assert store.query("SELECT outcome FROM history").to_series().to_list() == ["pass"]
 
 
+@settings(max_examples=20, deadline=None, suppress_health_check=[*HealthCheck])
+@given(
+    task=st.integers(0, 2**32 - 1),
+    attempt=st.integers(0, 99),
+    check=st.from_regex(r"[a-z][a-z0-9-]{0,39}", fullmatch=True),
+    cluster=st.from_regex(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,9}", fullmatch=True),
+)
+def test_a_result_s_id_is_the_record_s_though_it_is_not_stored(
+    tmp_path_factory: pytest.TempPathFactory, task: int, attempt: int, check: str, cluster: str
+) -> None:
+    one = replace(record(batch(), 0, check, attempt=attempt), task=task, cluster=cluster)
+    made = EmbeddedStore(tmp_path_factory.mktemp("history"))
+    made.append(frame([result(one, Outcome.PASS, partition="background", now=NOW)]))
+    assert made.rows("SELECT result_id FROM history") == [(str(one.result_id),)]
+    made.close()
+
+
+@pytest.mark.parametrize(
+    "path",
+    ["", "/", "relative", "/logs/storage/n1/storage_n1_20300102T115454Z.log", "/a/{check}/{node}",
+     "/logs/memory/n1/memory_n1_20300102T115454Z.log", "storage/n1/storage_n1_20300102T115454Z.log",
+     "/{}/storage/n1/storage_n1_20300102T115454Z.log",
+     "/ü/storage/n1/storage_n1_20300102T115454Z.log"],
+)  # fmt: skip
+def test_a_log_s_path_comes_back_as_it_was(store: EmbeddedStore, path: str) -> None:
+    one = row("a")._replace(log_path=path)
+    store.append(frame([one]))
+    assert store.rows("SELECT log_path FROM history") == [(path,)]
+    usual = path in {
+        f"{root}/storage/n1/storage_n1_20300102T115454Z.log" for root in ("/logs", "/ü")
+    }
+    assert ("{started}" in short_path(one)) == usual
+
+
 def test_parameters_are_values_and_never_sql(store: EmbeddedStore) -> None:
     store.append(frame([row("a", node="n'1")]))
     asked = "SELECT node FROM history WHERE node IN {nodes:Array(String)}"
@@ -97,63 +135,7 @@ def test_two_stores_in_one_process_do_not_mix(tmp_path: Path) -> None:
         stores.append(EmbeddedStore(tmp_path / name))
         stores[-1].append(frame([row(name)]))
     for name, store in zip(("one", "two"), stores, strict=True):
-        assert store.query("SELECT result_id FROM history").item() == name
-
-
-def test_a_segment_that_vanishes_before_the_next_question_is_no_error(
-    store: EmbeddedStore, tmp_path: Path
-) -> None:
-    store.append(frame([row("a")]))
-    store.append(frame([row("b")]))
-    assert store.query("SELECT count() FROM history").item() == 2
-    _segments(tmp_path)[0].unlink()
-    assert store.query("SELECT count() FROM history").item() == 1
-
-
-def _torn(path: Path, whole: bytes) -> None:
-    path.write_bytes(whole[:-100])
-
-
-def _torn_in_the_middle(path: Path, whole: bytes) -> None:
-    path.write_bytes(whole[:500] + whole[-8:])
-
-
-def _foreign(path: Path, _whole: bytes) -> None:
-    pl.DataFrame({"a": [1]}).write_parquet(path)
-
-
-def _text(path: Path, _whole: bytes) -> None:
-    path.write_text("hello")
-
-
-def _empty(path: Path, _whole: bytes) -> None:
-    path.write_bytes(b"")
-
-
-@pytest.mark.parametrize("spoil", [_torn, _torn_in_the_middle, _foreign, _text, _empty])
-def test_a_file_that_is_no_segment_is_named_and_the_rest_is_served(
-    store: EmbeddedStore, tmp_path: Path, spoil: object
-) -> None:
-    store.append(frame([row("a")]))
-    bad = tmp_path / "bad.parquet"
-    assert callable(spoil)
-    spoil(bad, _segments(tmp_path)[0].read_bytes())
-    assert store.query("SELECT count() FROM history").item() == 1
-    assert len(store.refused) == 1
-    assert str(bad) in store.refused[0]
-    bad.unlink()
-    assert store.query("SELECT count() FROM history").item() == 1
-    assert store.refused == []
-
-
-def test_what_a_killed_writer_left_is_not_read_and_is_removed_by_the_next(
-    store: EmbeddedStore, tmp_path: Path
-) -> None:
-    left = tmp_path / ".20300102T120000-0123456789abcdef.parquet.0a0b0c.tmp"
-    left.write_bytes(b"PAR1 half a segment")
-    assert store.query("SELECT count() FROM history").item() == 0
-    store.append(frame([row("a")]))
-    assert not left.exists()
+        assert store.query("SELECT detail FROM history").item() == f"{name} pass"
 
 
 def test_a_directory_that_is_not_there_is_an_error_and_not_an_empty_history(
@@ -185,25 +167,15 @@ def test_rows_of_another_schema_are_refused(store: EmbeddedStore) -> None:
 
 def test_a_history_that_cannot_be_written_says_that_nothing_is_lost(tmp_path: Path) -> None:
     store = EmbeddedStore(tmp_path / "gone")
-    with pytest.raises(
-        StoreError, match=r"cannot write the segment: No such file.*nothing is lost"
-    ):
+    with pytest.raises(StoreError, match=r"cannot write the history: No such.*nothing is lost"):
         store.append(frame([row("a")]))
-
-
-def test_thousands_of_segments_are_still_one_question(store: EmbeddedStore, tmp_path: Path) -> None:
-    store.append(frame([row("a")]))
-    first = _segments(tmp_path)[0]
-    for number in range(2000):
-        os.link(first, tmp_path / f"20300102T120000-{number:016x}.parquet")
-    assert store.query("SELECT count() FROM history").item() == 1
 
 
 def test_without_the_engine_the_error_says_what_to_install(tmp_path: Path) -> None:
     program = (
         "import sys; sys.modules['chdb'] = None\n"
         "from pathlib import Path\n"
-        "from analytics.store import EmbeddedStore\n"
+        "from analytics.embedded import EmbeddedStore\n"
         "EmbeddedStore(Path(sys.argv[1])).query('SELECT 1')\n"
     )
     done = subprocess.run(

@@ -12,10 +12,10 @@ from typing import cast
 
 import pytest
 
+from analytics.embedded import EmbeddedStore
 from analytics.heartbeat import confirmations, read_beat
 from analytics.history import KeptHistory, Last
 from analytics.ingest import Ingested, ingest
-from analytics.store import EmbeddedStore
 from checks.catalogue import Catalogue
 from checks.definition import CheckDefinition
 from checks.eligible import Verdict

@@ -11,8 +11,8 @@ from pathlib import Path
 from typing import NamedTuple
 
 from analytics.effects import Disk
+from analytics.embedded import EmbeddedStore
 from analytics.result import Result
-from analytics.store import EmbeddedStore
 from slurm_hooks.batch import Batch, Program, Shape, Visit, new_batch_id
 from slurm_hooks.opened import read_open_batches
 from slurm_hooks.record import Outcome

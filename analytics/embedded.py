@@ -1,0 +1,153 @@
+"""The embedded store: Parquet segments in the state directory, read by ClickHouse in-process."""
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime, timedelta
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, TypeVar
+
+from analytics.engine import NONE, Engine
+from analytics.layout import split
+from analytics.manifest import Segment
+from analytics.reader import SegmentReader
+from analytics.store import VIEWS
+from analytics.tables import RESULTS, TABLES, Table
+from slurm_hooks.errors import StoreError
+
+if TYPE_CHECKING:
+    import polars as pl
+
+Answer = TypeVar("Answer")
+
+RETENTION = timedelta(days=400)
+
+_LATEST = ", ".join(f"{name} {'DESC' if down else 'ASC'}" for name, down in RESULTS.latest)
+_SAME = ", ".join(RESULTS.identity)
+
+
+class EmbeddedStore:
+    """The segments of each table in a directory of its own.
+
+    Many readers; one writer at a time, by the ingest's lock. The engine is loaded at the first
+    question; a process that asked must not fork after it.
+    """
+
+    def __init__(self, directory: Path, *, retention: timedelta = RETENTION) -> None:
+        self._directory = directory
+        self._retention = retention
+        self._readers = tuple(SegmentReader(table, directory / table.name) for table in TABLES)
+        self._engine = Engine(f"store_{id(self):x}")
+        self._shown: Sequence[tuple[Segment, ...]] | None = None
+
+    @property
+    def refused(self) -> Sequence[str]:
+        """One line for each segment that the last question had to leave out."""
+        return [line for reader in self._readers for line in reader.refused]
+
+    def append(self, rows: "pl.DataFrame", table: Table = RESULTS) -> None:
+        """Add *rows* to *table*; the same rows replace themselves."""
+        from analytics.segments import Segments  # noqa: PLC0415 loads Polars
+
+        Segments(table, self._directory / table.name).append(rows)
+
+    def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
+        """Return the rows of *sql*."""
+        return self._answered(lambda: self._engine.rows(sql, parameters))
+
+    def query(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
+        """Return the rows of *sql* as a frame."""
+        return self._answered(lambda: self._engine.frame(sql, parameters))
+
+    def untouched(self) -> bool:
+        """Whether nothing was ever written; so it is where nobody made the directory yet."""
+        try:
+            return not any((self._directory / RESULTS.name).iterdir())
+        except FileNotFoundError:
+            return True
+        except OSError as error:
+            raise StoreError(f"{self._directory}: cannot list it: {error.strerror}") from error
+
+    def tidy(self, *, now: datetime, all_of_it: bool = False) -> Sequence[str]:
+        """Merge segments and drop old ones, as `analytics.compaction`."""
+        from analytics.compaction import tidy  # noqa: PLC0415 loads Polars
+        from analytics.segments import Segments  # noqa: PLC0415
+
+        return [
+            line
+            for table in TABLES
+            for line in tidy(
+                Segments(table, self._directory / table.name),
+                now=now,
+                retention=self._retention,
+                all_of_it=all_of_it,
+            )
+        ]
+
+    def close(self) -> None:
+        """Let the engine go."""
+        self._engine.close()
+        self._shown = None
+
+    def _answered(self, ask: Callable[[], Answer]) -> Answer:
+        """Return the answer; asks once more where a segment vanished meanwhile."""
+        for last in (False, True):
+            segments = self._segments()
+            try:
+                self._show(segments)
+                found = ask()
+            except StoreError as error:
+                if last or not self._vanished(segments):
+                    raise StoreError(
+                        f"{self._directory}: the history gave no answer: {error}"
+                    ) from error
+            else:
+                # The engine passes over a missing file of a list without a word.
+                if not self._vanished(segments):
+                    return found
+        raise StoreError(f"{self._directory}: its segments vanish while they are read; try again")
+
+    def _there(self) -> None:
+        if not self._directory.is_dir():
+            raise StoreError(f"{self._directory}: there is no such directory; is it mounted?")
+
+    def _segments(self) -> Sequence[tuple[Segment, ...]]:
+        self._there()
+        return [reader.segments() for reader in self._readers]
+
+    def _vanished(self, segments: Sequence[tuple[Segment, ...]]) -> bool:
+        return any(
+            reader.vanished(found) for reader, found in zip(self._readers, segments, strict=True)
+        )
+
+    def _show(self, segments: Sequence[tuple[Segment, ...]]) -> None:
+        """Make the tables read exactly *segments*."""
+        if self._shown == segments:
+            return
+        for reader, found in zip(self._readers, segments, strict=True):
+            for sql in _tables(reader, found):
+                self._engine.command(sql)
+        if self._shown is None:
+            for name in VIEWS:
+                self._engine.command(files("analytics").joinpath(f"sql/{name}.sql").read_text())
+        self._shown = segments
+
+
+def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Sequence[str]:
+    """Return what makes a table of *segments*; of results also what view `history` is made of."""
+    table, found = reader.table, split(segments)
+    if table is not RESULTS:
+        return [_view(table.name, _all(reader, [one.name for one in segments]))]
+    settled, contested = _all(reader, found.settled), _all(reader, found.contested)
+    one_of_each = f"SELECT * FROM ({contested} ORDER BY {_LATEST} LIMIT 1 BY {_SAME})"  # noqa: S608
+    return [
+        _view(table.name, f"{settled} UNION ALL {contested}"),
+        _view("latest_results", f"{settled} UNION ALL {one_of_each}"),
+    ]
+
+
+def _all(reader: SegmentReader, names: Sequence[str]) -> str:
+    return f"SELECT * FROM {reader.source(names)}"  # noqa: S608 quoted
+
+
+def _view(name: str, sql: str) -> str:
+    return f"CREATE OR REPLACE VIEW {name} AS {sql}"
