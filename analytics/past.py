@@ -8,6 +8,7 @@ from typing import Protocol
 import polars as pl
 
 from analytics import report_question as question
+from analytics.durations import added, lengths
 from analytics.flapping import flapping
 from analytics.regression import VALUES, MetricRule, series
 from analytics.reliability import onsets, pairs
@@ -41,6 +42,9 @@ class Asked(Protocol):
         ...
 
 
+_GROUNDS = 50
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Past:
     """A history, summed up. Its size goes with pairs, days and metrics, not with results."""
@@ -55,6 +59,8 @@ class Past:
     """node, visits, node_fails, failures since the lemons' window began."""
     series: pl.DataFrame
     """`analytics.regression.SERIES`."""
+    lengths: pl.DataFrame
+    """`analytics.durations.LENGTHS`."""
 
 
 def read_past(
@@ -85,6 +91,7 @@ def read_past(
         .sort("day", "check_name", "outcome"),
         visits=pl.concat([one.visits for one in found]).sort("node"),
         series=pl.concat([one.series for one in found]).sort("node", "check_name", "metric"),
+        lengths=added(pl.concat([one.lengths for one in found])),
     )
 
 
@@ -100,6 +107,7 @@ def summed(results: pl.DataFrame, values: pl.DataFrame, *, recent: datetime) -> 
         ),
         visits=_visits(results, pl.col("finished_at") >= pl.lit(recent).cast(_TIME)),
         series=series(values),
+        lengths=lengths(results),
     )
 
 
@@ -118,6 +126,24 @@ def read_series(store: Asked, scope: Scope, rules: Sequence[MetricRule]) -> pl.D
     """
     found = [series(_values(store, scope, rules, of)) for of in _slices(store, scope, MOST_ROWS)]
     return pl.concat(found).sort("node", "check_name", "metric")
+
+
+def read_grounds(store: Asked, scope: Scope) -> pl.DataFrame:
+    """Return what was said where checks did not pass, the commonest first.
+
+    Parts are by node, so that nodes add up.
+
+    Raises:
+        StoreError: the history does not answer.
+    """
+    found = [store.query(*question.grounds(scope, of)) for of in _slices(store, scope, MOST_ROWS)]
+    return (
+        pl.concat(found)
+        .group_by("check_name", "outcome", "detail")
+        .agg(pl.col("results", "nodes").sum(), pl.col("last_at").max())
+        .sort("results", "check_name", "outcome", "detail", descending=[True] + [False] * 3)
+        .head(_GROUNDS)
+    )
 
 
 def _slices(store: Asked, scope: Scope, most: int) -> list[Slice]:

@@ -6,6 +6,7 @@ from datetime import datetime
 
 import polars as pl
 
+from analytics.durations import quantile_s
 from analytics.fields import short_seconds
 from analytics.fleet_facts import Facts
 from analytics.past import Past
@@ -27,10 +28,8 @@ class CheckAnswers:
 
     runs: pl.DataFrame
     """The view `runs`, the newest first."""
-    durations: pl.DataFrame
-    """`report_question.durations`."""
     grounds: pl.DataFrame
-    """`report_question.grounds`."""
+    """`past.read_grounds`."""
 
 
 def check_report(
@@ -53,9 +52,9 @@ def check_report(
         since=scope.since,
         until=scope.until,
         made_at=now,
-        sentences=[*_sentences(whole, answers)],
+        sentences=[*_sentences(whole, past.lengths)],
         summary={name: value for name, value in summary.items() if name != "check_name"},
-        figures=[*_figures(whole, answers)],
+        figures=[*_figures(whole, past.lengths)],
         plots=[*daily_plots(past.daily)],
         sections=[
             _runs(answers.runs),
@@ -67,7 +66,7 @@ def check_report(
     )
 
 
-def _sentences(whole: pl.DataFrame, answers: CheckAnswers) -> Iterator[str]:
+def _sentences(whole: pl.DataFrame, took: pl.DataFrame) -> Iterator[str]:
     for row in whole.iter_rows(named=True):
         if row["pass_rate"] is None:
             yield f"{row['results']} results, none of which judged a node"
@@ -77,20 +76,24 @@ def _sentences(whole: pl.DataFrame, answers: CheckAnswers) -> Iterator[str]:
             f"{share(row['pass_rate'])} passed ({interval(row)}), "
             f"{row['failures']} failures began, one in {mean_time(row)}"
         )
-    for row in answers.durations.iter_rows(named=True):
-        half, most, nearly = (short_seconds(value) for value in row["quantiles"])
-        yield f"it runs for {half}, {most} at the 90th and {nearly} at the 99th percentile"
+    half, most, nearly = (quantile_s(took, part) for part in (0.5, 0.9, 0.99))
+    if half is not None:
+        yield (
+            f"it runs for {short_seconds(half)}, {short_seconds(most)} at the 90th and "
+            f"{short_seconds(nearly)} at the 99th percentile"
+        )
 
 
-def _figures(whole: pl.DataFrame, answers: CheckAnswers) -> Iterator[tuple[str, str]]:
+def _figures(whole: pl.DataFrame, took: pl.DataFrame) -> Iterator[tuple[str, str]]:
     for row in whole.iter_rows(named=True):
         rate = row["pass_rate"]
         yield "pass rate", "-" if rate is None else share(rate)
         yield "failures", str(row["failures"])
         yield "between failures", mean_time(row)
         yield "node-hours", f"{row['node_s'] / HOUR_S:.1f}"
-    for row in answers.durations.iter_rows(named=True):
-        yield "median duration", short_seconds(row["quantiles"][0])
+    half = quantile_s(took, 0.5)
+    if half is not None:
+        yield "median duration", short_seconds(half)
 
 
 def _visits(row: Cells) -> str:

@@ -85,26 +85,15 @@ def bands(scope: Scope, names: Sequence[str], least: int) -> Question:
     return sql, bound
 
 
-def durations(scope: Scope) -> Question:
-    """Ask how long each check runs until it judges: medians, 90th and 99th percentiles."""
-    where, bound = _where(scope, _OF_CLUSTER)
-    sql = (
-        "SELECT check_name, count() AS runs, "  # noqa: S608 bound
-        "quantiles(0.5, 0.9, 0.99)(duration_s) AS quantiles, max(duration_s) AS longest "
-        f"FROM history WHERE {where} AND {_JUDGED} GROUP BY check_name ORDER BY check_name"
-    )
-    return sql, bound
-
-
-def grounds(scope: Scope) -> Question:
+def grounds(scope: Scope, of: Slice = WHOLE) -> Question:
     """Ask what was said where a check did not pass: details, the commonest first."""
-    where, bound = _where(scope, _OF_CLUSTER)
+    where, bound = _where(scope, _OF_CLUSTER, of)
     sql = (
         "SELECT check_name, outcome, detail, count() AS results, "  # noqa: S608 bound
         "uniqExact(node) AS nodes, max(finished_at) AS last_at "
         f"FROM history WHERE {where} AND outcome NOT IN ('pass') "
         "GROUP BY check_name, outcome, detail "
-        "ORDER BY results DESC, check_name, outcome, detail LIMIT 50"
+        "ORDER BY results DESC, check_name, outcome, detail LIMIT 1000"
     )
     return sql, bound
 
@@ -112,10 +101,16 @@ def grounds(scope: Scope) -> Question:
 def runs(scope: Scope, most: int) -> Question:
     """Ask for the latest runs that were planned in this time, by what `runs` calls its columns."""
     where, bound = _where(scope, "cluster = {cluster:String}")
+    where += " AND batch >= {first:String} AND batch <= {last:String}"
+    # Which batches come first, so that no more than these are counted.
+    every = " UNION ALL ".join(
+        f"SELECT batch FROM {table} WHERE {where}"  # noqa: S608 bound
+        for table in ("results", "batches")
+    )
+    latest = f"SELECT DISTINCT batch FROM ({every}) ORDER BY batch DESC LIMIT {most:d}"  # noqa: S608
     sql = (
         "SELECT batch, status, planned, ended, pass, warn, fail, error, created_at, "  # noqa: S608
-        f"duration_s FROM runs WHERE {where} "
-        "AND batch >= {first:String} AND batch <= {last:String} "
+        f"duration_s FROM runs WHERE {where} AND batch IN ({latest}) "
         f"ORDER BY batch DESC, check_name LIMIT {most:d}"
     )
     # A batch's id begins with the time when it was made; ~ comes after all of a second.

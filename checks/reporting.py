@@ -9,7 +9,7 @@ import polars as pl
 from analytics import report_question as question
 from analytics.history import is_new
 from analytics.lemon import Weights
-from analytics.past import RESULTS, Past, empty, read_past, read_series
+from analytics.past import RESULTS, Past, empty, read_grounds, read_past, read_series
 from analytics.regression import LEAST_PEERS, SERIES, VALUES, MetricRule
 from analytics.report import Report
 from analytics.report_check import CheckAnswers, check_report
@@ -84,8 +84,7 @@ class Source:
             self._catalogue.get(name)
         answers = CheckAnswers(
             runs=self._ask(question.runs(asked, _RUNS), RUN),
-            durations=self._ask(question.durations(asked), DURATIONS),
-            grounds=self._ask(question.grounds(asked), GROUNDS),
+            grounds=self._grounds(asked),
         )
         return check_report(asked, past, self._facts, answers, rules=rules, now=self._now)
 
@@ -128,6 +127,9 @@ class Source:
             return pl.DataFrame(schema=SERIES)
         return read_series(self._store, scope, self._rules)
 
+    def _grounds(self, scope: Scope) -> pl.DataFrame:
+        return read_grounds(self._store, scope) if self._store else pl.DataFrame(schema=GROUNDS)
+
     def _ask(self, asked: Question | None, schema: pl.Schema) -> pl.DataFrame:
         """Return the answer; where there is nothing to ask or nobody to answer, no rows."""
         if self._store is None or asked is None:
@@ -167,14 +169,6 @@ RUN: pl.Schema = pl.Schema(
         "error": pl.UInt64(),
         "created_at": _TIME,
         "duration_s": pl.Float64(),
-    }
-)
-DURATIONS: pl.Schema = pl.Schema(
-    {
-        "check_name": pl.String(),
-        "runs": pl.UInt64(),
-        "quantiles": pl.List(pl.Float64()),
-        "longest": pl.Float64(),
     }
 )
 GROUNDS: pl.Schema = pl.Schema(

@@ -16,7 +16,7 @@ from analytics.report_check import CheckAnswers, check_report
 from analytics.report_fleet import fleet_report
 from analytics.report_json import as_json
 from analytics.report_node import NodeAnswers, node_report
-from checks.reporting import BANDS, DURATIONS, GROUNDS, HELD, REACTIONS, RUN
+from checks.reporting import BANDS, GROUNDS, HELD, REACTIONS, RUN
 from tests.fleet_story import NOW, RULES, SCOPE, facts_of, past_of, story
 
 DOC = (Path(__file__).parents[1] / "docs" / "report.md").read_text()
@@ -45,7 +45,6 @@ def reports() -> dict[str, Report]:
             check, past, facts,
             CheckAnswers(
                 runs=pl.DataFrame([[None] * len(RUN)], schema=RUN, orient="row"),
-                durations=nothing(DURATIONS),
                 grounds=pl.DataFrame([[None] * len(GROUNDS)], schema=GROUNDS, orient="row"),
             ),
             rules=RULES, now=NOW,
