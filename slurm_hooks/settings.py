@@ -12,6 +12,7 @@ from pathlib import Path
 from slurm_hooks.decode import DecodeError, decode
 from slurm_hooks.duration import format_duration, parse_duration
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.lemon_settings import LemonSettings, RawLemon, lemon_settings
 from slurm_hooks.target import Target, check_target
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
@@ -110,6 +111,7 @@ class _File:
     exclude_nodes: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     reactions: _Reactions = field(default_factory=_Reactions)
+    lemon: RawLemon = field(default_factory=RawLemon)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -157,6 +159,7 @@ class Settings:
     environment: dict[str, str]
     """Added to the environment of every check program."""
     reactions: ReactionSettings
+    lemon: LemonSettings
 
     @property
     def service_uid(self) -> int:
@@ -237,6 +240,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         exclude_nodes=raw.exclude_nodes,
         environment=_environment(path, raw.environment),
         reactions=_reactions(path, raw.reactions),
+        lemon=lemon_settings(raw.lemon, path),
     )
     least = settings.queue_limit + settings.visit_budget
     if settings.batch_limit <= least:

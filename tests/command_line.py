@@ -22,6 +22,7 @@ OURS = {name: f"analytics.cli:{name}" for name in ("status", "history", "ingest"
     "nodes": "analytics.nodes_cli:nodes",
     "node": "analytics.node_cli:node",
     "reactions": "analytics.reactions_cli:reactions",
+    "report": "checks.report_cli:report",
 }
 
 
