@@ -8,7 +8,7 @@ import pytest
 from analytics.embedded import EmbeddedStore
 from slurm_hooks.state import State
 from tests.lab import Lab
-from tests.site import doctor, sweep_and_wait
+from tests.site import doctor, state_of, sweep_and_wait
 
 pytestmark = pytest.mark.lab
 
@@ -24,9 +24,10 @@ def test_nodes_are_told_as_slurm_has_them_and_what_cannot_be_proven_with_its_rea
     site.add_check("quick", max_age="1h")
     site.drain("n001", "new fan [slot 3]")
     site.occupy("n002")
-    site.run(["scontrol", "update", "NodeName=n003", "State=DOWN", "Reason=dead"])
+    reserve = "reservation", "ReservationName=class", "Nodes=n003", "Users=root"
+    site.run(["scontrol", "create", *reserve, "StartTime=now", "Duration=60"])
     site.fault("n004", "quick", "fail")
-    site.wait_for(lambda: site.states()["n003"].startswith("down"), 20, "n003 to be down")
+    site.wait_for(lambda: "RESERVED" in state_of(site, "n003").flags, 60, "n003 reserved")
     sweep_and_wait(site)
     doctor(site, "sweep")
     doctor(site, "sweep")
@@ -36,7 +37,8 @@ def test_nodes_are_told_as_slurm_has_them_and_what_cannot_be_proven_with_its_rea
     assert found["n000"] == ("IDLE", [], "fresh", "", "", [])
     assert found["n001"] == ("IDLE", ["DRAIN"], "drained", "user", "root", [])
     assert found["n002"] == ("ALLOCATED", [], "busy", "", "", [])
-    assert found["n003"] == ("DOWN", [], "unavailable", "user", "root", [])
+    assert found["n003"][:3] == ("IDLE", ["RESERVED"], "unavailable")
+    assert found["n003"][3:] == ("reservation", "a reservation", [])
     assert found["n004"] == ("IDLE", [], "fresh", "", "", ["quick"])
     ((cpus, memory, hardware),) = shown(site, "nodes", "DISTINCT cpus, memory_mb, hardware")
     assert (cpus, memory) == (2, 1000)
