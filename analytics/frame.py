@@ -9,6 +9,8 @@ from analytics.reaction_row import ReactionRow
 from analytics.result import COLUMNS, Result, short_path
 from analytics.tables import BATCHES, REACTIONS, RESULTS, Table
 
+_MAP = pl.Map(pl.String, pl.Float64)
+
 _TYPES: dict[str, pl.DataType] = {
     "String": pl.String(),
     "Float64": pl.Float64(),
@@ -18,7 +20,7 @@ _TYPES: dict[str, pl.DataType] = {
     "UInt32": pl.UInt32(),
     "UInt64": pl.UInt64(),
     "DateTime64(3, 'UTC')": pl.Datetime("ms", "UTC"),
-    "Map(String, Float64)": pl.Map(pl.String, pl.Float64),
+    "Map(String, Float64)": _MAP,
     "Array(String)": pl.List(pl.String),
 }
 
@@ -42,7 +44,7 @@ def frame(rows: Sequence[Result]) -> pl.DataFrame:
     columns = dict(zip(Result._fields, zip(*rows, strict=True), strict=True)) if rows else {}
     columns["log_path"] = tuple(map(short_path, rows))
     series = [
-        _maps([row.metrics for row in rows])
+        _maps(name, [row.metrics for row in rows])
         if name == "metrics"
         else pl.Series(name, columns.get(name, ()), dtype=kind)
         for name, kind in kinds.items()
@@ -72,12 +74,22 @@ def reaction_frame(rows: Sequence[ReactionRow]) -> pl.DataFrame:
     return pl.DataFrame(rows, schema=schema(REACTIONS), orient="row")
 
 
-def _maps(metrics: Sequence[dict[str, float]]) -> pl.Series:
-    """Return the metrics as one Map column.
+def told_frame(rows: Sequence[tuple[object, ...]], table: Table) -> pl.DataFrame:
+    """Return rows that sweeps tell, each with all columns of *table* in their order, as a frame."""
+    columns = zip(*rows, strict=True) if rows else ((),) * len(table.columns)
+    return pl.DataFrame(
+        [
+            _maps(name, values) if kind == _MAP else pl.Series(name, values, dtype=kind)
+            for (name, kind), values in zip(schema(table).items(), columns, strict=True)
+        ]
+    )
+
+
+def _maps(name: str, metrics: Sequence[Mapping[str, float]]) -> pl.Series:
+    """Return *metrics* as one Map column.
 
     Polars takes 50 µs a row to build it from dicts (2.1), and 1 µs from flat columns.
     """
-    kind = schema()["metrics"]
     pairs = pl.DataFrame(
         {
             "row": pl.Series([n for n, one in enumerate(metrics) for _ in one], dtype=pl.UInt32),
@@ -85,7 +97,7 @@ def _maps(metrics: Sequence[dict[str, float]]) -> pl.Series:
             "value": pl.Series([x for one in metrics for x in one.values()], dtype=pl.Float64),
         }
     )
-    grouped = pairs.group_by("row").agg(pl.struct("key", "value").alias("metrics"))
+    grouped = pairs.group_by("row").agg(pl.struct("key", "value").alias(name))
     rows = pl.DataFrame({"row": pl.Series(range(len(metrics)), dtype=pl.UInt32)})
-    joined = rows.join(grouped, on="row", how="left", maintain_order="left")["metrics"]
-    return joined.fill_null(pl.lit([], dtype=joined.dtype)).cast(kind)
+    joined = rows.join(grouped, on="row", how="left", maintain_order="left")[name]
+    return joined.fill_null(pl.lit([], dtype=joined.dtype)).cast(_MAP)

@@ -12,7 +12,7 @@ from slurm_hooks.state import State
 if TYPE_CHECKING:
     import polars as pl
 
-VIEWS = ("history", "status", "visits", "runs", "reactions")
+VIEWS = ("history", "status", "visits", "runs", "reactions", "sweeps", "nodes", "coverage")
 """Each in sql/, and each made of the ones before it and of the tables."""
 
 

@@ -126,7 +126,8 @@ def _fill(lab: Lab) -> None:
 
 
 def _owned(state: State) -> Sequence[Path]:
-    return [state.batches, state.archive, state.spool, state.aside, state.history, state.snapshot]
+    kept = [state.batches, state.archive, state.spool, state.aside, state.history, state.snapshot]
+    return [*kept, state.sweeps.directory]
 
 
 def _passed(node: str, check: str, at: datetime) -> Result:
