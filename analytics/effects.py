@@ -6,14 +6,14 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from analytics.frame import frame, plan_frame, reaction_frame
+from analytics.frame import frame, plan_frame, reaction_frame, told_frame
 from analytics.history import is_new, standings
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot, SnapshotUnusableError
 from analytics.store import Store
-from analytics.tables import BATCHES, REACTIONS
+from analytics.tables import BATCHES, REACTIONS, Table
 from analytics.told import note_told
 from slurm_hooks.errors import StateError
 from slurm_hooks.state import State
@@ -54,8 +54,20 @@ class Effects(Protocol):
         """Move the spool file *path* to its batch's results."""
         ...
 
+    def append_told(self, rows: Sequence[tuple[object, ...]], table: Table) -> None:
+        """Add to *table* what sweeps tell."""
+        ...
+
+    def remove_sweep(self, path: Path) -> None:
+        """Remove what a sweep told; the history has it already."""
+        ...
+
+    def forget_told_nodes(self) -> None:
+        """Let the next sweep tell of every node."""
+        ...
+
     def set_aside(self, path: Path, reason: str) -> None:
-        """Move the spool file *path* out of the way."""
+        """Move the file *path* of the spool, or of a sweep, out of the way."""
         ...
 
     def tidy(self) -> Sequence[str]:
@@ -124,8 +136,20 @@ class Disk:
                 "it is in the history already, and counts once however often it is ingested"
             ) from error
 
+    def append_told(self, rows: Sequence[tuple[object, ...]], table: Table) -> None:
+        """Add to *table* what sweeps tell."""
+        self._store.append(told_frame(rows, table), table)
+
+    def remove_sweep(self, path: Path) -> None:
+        """Remove what a sweep told; the history has it already."""
+        self._state.sweeps.remove(path)
+
+    def forget_told_nodes(self) -> None:
+        """Let the next sweep tell of every node."""
+        self._state.sweeps.forget_told()
+
     def set_aside(self, path: Path, reason: str) -> None:
-        """Move the spool file *path* to the aside directory, with *reason*."""
+        """Move *path* to the aside directory, with *reason*."""
         self._state.set_aside(path, reason)
 
     def tidy(self) -> Sequence[str]:

@@ -4,7 +4,7 @@ The plans of batches come first, so that no batch is over before its plan is the
 each round goes: a segment, the snapshot, then the files out of the spool. Killed between
 any two steps, the next run does the round again: a segment of the same rows replaces
 itself, rows that are there twice are one row in every view, and the snapshot's fold
-counts a result once.
+counts a result once. What sweeps tell comes last, by the same rule (`analytics.take_sweeps`).
 """
 
 from collections.abc import Callable, Collection, Sequence
@@ -21,6 +21,7 @@ from analytics.reaction_row import changed, revisions
 from analytics.result import Result, result
 from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
+from analytics.take_sweeps import take_sweeps
 from analytics.told import read_told
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError, StoreError
@@ -130,6 +131,7 @@ class _Round:
         for start in range(0, max(1, len(paths)), _AT_ONCE):
             self._some(paths[start : start + _AT_ONCE], partial(progress, len(paths)), start)
         progress(len(paths), len(paths))
+        self._take_sweeps()
         self._tidy()
         return Ingested(
             results=self._results,
@@ -137,6 +139,12 @@ class _Round:
             aside=self._aside,
             notes=tuple(self._notes),
         )
+
+    def _take_sweeps(self) -> None:
+        """Take in what sweeps tell; the results are in the history already."""
+        taken = take_sweeps(self._state, self._effects, cluster=self._cluster, now=self._now)
+        self._aside += taken.aside
+        self._notes += taken.notes
 
     def _tidy(self) -> None:
         """Tidy the history up; what came in is in it, whatever becomes of this."""

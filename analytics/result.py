@@ -1,8 +1,9 @@
 """One result as a row of the history: the columns, in their one order and with their types.
 
 A result's id is made from other columns of it, so it is not stored: 16 random bytes would be more
-than all the rest. The log's path is stored with what it repeats of the row left out. The view
-`history` (sql/history.sql) gives both back.
+than all the rest. The log's path is stored with what it repeats of the row left out, and its begin
+as what the runner needed beside the check, a few milliseconds. The view `history`
+(sql/history.sql) gives all of that back.
 """
 
 from collections.abc import Mapping
@@ -39,10 +40,21 @@ COLUMNS: Mapping[str, str] = MappingProxyType(
 )
 """Each column's ClickHouse type; the frames' types are derived from these."""
 
-STORED: Mapping[str, str] = MappingProxyType(
-    {name: kind for name, kind in COLUMNS.items() if name != "result_id"}
+_SHORT: Mapping[str, tuple[str, str]] = MappingProxyType(
+    {
+        "started_at": ("overhead_ms", "Nullable(Int64)"),
+        "duration_s": ("duration_ms", "UInt64"),
+    }
 )
-"""The columns of `results`, of which the view `history` makes all of them."""
+"""What is stored in the place of a column."""
+
+STORED: Mapping[str, str] = MappingProxyType(
+    dict(_SHORT.get(name, (name, kind)) for name, kind in COLUMNS.items() if name != "result_id")
+)
+"""The columns of `results`, of which the view `history` makes those of COLUMNS.
+
+``overhead_ms`` is what lies between begin and end beside the duration; NULL where it never began.
+"""
 
 JUDGED: tuple[str, ...] = tuple(outcome.value for outcome in Outcome if outcome.judged)
 

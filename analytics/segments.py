@@ -179,8 +179,9 @@ def unwritable(path: Path, error: OSError) -> StoreError:
 
 def _name(table: Table, rows: pl.DataFrame, *, settled: bool) -> str:
     """Return a name that the same rows get again: ingests that are repeated add nothing."""
-    told = [*table.identity, *(column for column, _ in table.latest if column != "ingested_at")]
-    hashes = array("Q", rows.select(told).hash_rows().sort().to_list())
+    told = dict.fromkeys((*table.identity, *(column for column, _ in table.latest)))
+    told.pop("ingested_at", None)
+    hashes = array("Q", rows.select(*told).hash_rows().sort().to_list())
     digest = hashlib.sha256(hashes.tobytes()).hexdigest()[:16]
     latest = max(rows[table.time].to_list())
     name = f"{latest:%Y%m%dT%H%M%S}-{digest}"

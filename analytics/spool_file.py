@@ -39,10 +39,10 @@ def repeated(earlier: Path, data: bytes) -> str | None:
     return f"another record of this name is in the history already: {earlier}"
 
 
-def read(path: Path) -> bytes | Refused | Unclear | None:
+def read(path: Path, *, limit: int = MAX_BYTES) -> bytes | Refused | Unclear | None:
     """Return what *path* holds; None where it is gone."""
     try:
-        return read_regular(path, limit=MAX_BYTES)
+        return read_regular(path, limit=limit)
     except FileNotFoundError:
         return None
     except OSError as error:

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 
     from analytics.embedded import EmbeddedStore
 
-VIEWS = ("history", "status", "visits", "runs", "reactions")
+VIEWS = ("history", "status", "visits", "runs", "reactions", "sweeps", "nodes", "coverage")
 """Each in sql/, and each made of the ones before it and of the tables."""
 
 

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from analytics import planned, reaction_row, result
+from analytics import coverage_row, node_state, planned, reaction_row, result, sweep_row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,4 +60,34 @@ REACTIONS = Table(
     time="decided_at",
 )
 
-TABLES = (RESULTS, BATCHES, REACTIONS)
+SWEEPS = Table(
+    name="sweep_rows",
+    columns=sweep_row.COLUMNS,
+    order=("started_at",),
+    identity=("cluster", "started_at"),
+    latest=(("finished_at", True),),
+    key="started_at",
+    time="started_at",
+)
+
+NODES = Table(
+    name="node_states",
+    columns=node_state.COLUMNS,
+    order=("seen_at", "node"),
+    identity=("cluster", "node", "seen_at"),
+    latest=(("seen_at", True),),
+    key="seen_at",
+    time="seen_at",
+)
+
+COVERAGE = Table(
+    name="coverage_samples",
+    columns=coverage_row.COLUMNS,
+    order=("at", "check_name"),
+    identity=("cluster", "check_name", "at"),
+    latest=(("at", True),),
+    key="at",
+    time="at",
+)
+
+TABLES = (RESULTS, BATCHES, REACTIONS, SWEEPS, NODES, COVERAGE)

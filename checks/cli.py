@@ -19,13 +19,15 @@ from checks import wiring
 from checks.definition import CheckDefinition
 from checks.definition_file import load_definition
 from checks.eligible import Verdict
+from checks.leaving import failures_left
 from checks.pack import NodePlan
 from checks.plan import Plan
 from checks.progress import say_progress, wait_for
 from checks.service import my_turn
-from checks.sweep import Sweep, observe, plan_now, refusals
+from checks.sweep import Sweep, observe, plan_now
 from checks.sweep import sweep as sweep_once
 from checks.sweeper import Sweeper
+from checks.swept import refusals
 from checks.verifying import plan_verifications
 from checks.waking import wake_reactor
 from slurm_hooks.account import as_service, asked_by
@@ -140,7 +142,8 @@ def sweep(app: App, *, dry_run: bool, wait: bool) -> None:
         if taken_by:
             click.echo(f"another sweep is under way ({taken_by}); it does the work", err=True)
             return
-        made = wiring.sweeper(app.settings)
+        with failures_left(app.settings, clock=_now):
+            made = wiring.sweeper(app.settings)
         check_sweep(app.settings, made.catalogue.sources.values())
         asleep = wake_reactor(app.settings.reactions.react_command)
         notes = [*filter(None, [asleep]), *plan_verifications(made, clock=_now)]

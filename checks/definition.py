@@ -65,6 +65,13 @@ def _mebibytes(value: object) -> Mebibytes:
     return Mebibytes(-(-kibibytes // 1024))
 
 
+def _share(value: object) -> float:
+    found = re.fullmatch(r"([0-9]{1,4}(?:\.[0-9]{1,3})?)%", str(value))
+    if not found or float(found[1]) == 0:
+        raise ValueError(f"{value!r} is not a share; write it like 5% or 7.5%")
+    return float(found[1]) / 100
+
+
 def _name(text: str) -> str:
     if not re.fullmatch(r"[a-z][a-z0-9-]{0,39}", text):
         raise ValueError(
@@ -236,6 +243,26 @@ class Confirm(BaseModel):
         return self
 
 
+class Regression(BaseModel):
+    """How much worse than its baseline a metric may be; analytics/regression.py compares."""
+
+    model_config = STRICT
+
+    warn: Annotated[float, BeforeValidator(_share)] | None = None
+    """The loss as a share of the baseline, which is a median."""
+    fail: Annotated[float, BeforeValidator(_share)] | None = None
+    mads: Annotated[float, Field(ge=1, le=1000)] = 6
+    """The loss must be so many times the baseline's median absolute deviation, too."""
+
+    @model_validator(mode="after")
+    def _warns_first(self) -> "Regression":
+        if self.warn is None and self.fail is None:
+            raise ValueError("says nothing; give warn or fail, like {warn: 5%, fail: 10%}")
+        if self.warn is not None and self.fail is not None and self.warn >= self.fail:
+            raise ValueError("warn must be reached before fail; give warn the smaller loss")
+        return self
+
+
 class Metric(BaseModel):
     """A number that the check's program reports."""
 
@@ -246,6 +273,21 @@ class Metric(BaseModel):
     better: Literal["higher", "lower"] | None = None
     warn: Annotated[float, Field(allow_inf_nan=False)] | None = None
     fail: Annotated[float, Field(allow_inf_nan=False)] | None = None
+    regression: Regression | None = None
+
+    @model_validator(mode="after")
+    def _regression_has_a_side(self) -> "Metric":
+        if self.regression is None:
+            return self
+        if self.better is None:
+            raise ValueError("regression needs to know which side is good; add better: higher")
+        most = max(self.regression.warn or 0, self.regression.fail or 0)
+        if self.better == "higher" and most >= 1:
+            raise ValueError(
+                f"regression: with better: higher a loss of {most:.0%} is never reached; "
+                "write less than 100%"
+            )
+        return self
 
     @model_validator(mode="after")
     def _thresholds_have_a_side(self) -> "Metric":

@@ -76,7 +76,15 @@ def wants(rule: Rule, last: Last, now: datetime) -> bool:
 
 
 def _is_fresh(rule: Rule, last: Last, now: datetime) -> bool:
-    return last.judged_at is not None and now - last.judged_at <= rule.max_age
+    return last.judged_at is not None and last.judged_at >= fresh_from(rule, now)
+
+
+def fresh_from(rule: Rule, now: datetime) -> datetime:
+    """Return how old a judgement may be at *now*: one of exactly max_age ago is still fresh."""
+    try:
+        return now - rule.max_age
+    except OverflowError:  # before the calendar begins
+        return NEVER
 
 
 def passed(rule: Rule, last: Last | None, now: datetime) -> bool:

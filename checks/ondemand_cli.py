@@ -20,8 +20,8 @@ from checks.cancel import cancel as cancel_visits
 from checks.ondemand import LeftOut, Started, Wanted, start, to_retry
 from checks.progress import say_progress, wait_for
 from checks.service import in_turn, my_turn
-from checks.sweep import refusals
 from checks.sweeper import Sweeper
+from checks.swept import refusals
 from slurm_hooks.account import as_service, asked_by
 from slurm_hooks.cli import App
 from slurm_hooks.errors import ClusterDoctorError, ConfigError, RecordError, SlurmError

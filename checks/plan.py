@@ -37,6 +37,8 @@ class Plan:
 
     nodes: tuple[NodePlan, ...]
     batches: tuple[PlannedBatch, ...]
+    rules: tuple[Rule, ...] = ()
+    """What it was made by, in running order."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,11 +80,11 @@ def make_plan(
     given = _Given(last=last, held_up=held_up, limits=limits, now=now)
     known = {node.name: _fixed(node, excluded, in_batch) for node in nodes}
     visitable = [name for name, fixed in known.items() if fixed is None]
-    rules, out_of_turn = _take_turns(rules, visitable, given)
+    in_turn, out_of_turn = _take_turns(rules, visitable, given)
     for node in nodes:
         fixed = known[node.name]
         if fixed is None:
-            wanted = [rule for rule in rules if node.name in rule.nodes]
+            wanted = [rule for rule in in_turn if node.name in rule.nodes]
             found = _judge_node(node.name, wanted, given)
             if isinstance(found, Candidate):
                 candidates.append(found)
@@ -96,7 +98,7 @@ def make_plan(
     for name, detail in out_of_turn.items():
         if plans[name].verdict is not Verdict.DUE:
             plans[name] = NodePlan(node=name, verdict=Verdict.OVER_LIMIT, detail=detail)
-    return Plan(nodes=tuple(plans.values()), batches=planned)
+    return Plan(nodes=tuple(plans.values()), batches=planned, rules=tuple(rules))
 
 
 def _fixed(node: Node, excluded: Mapping[str, str], in_batch: Mapping[str, str]) -> NodePlan | None:

@@ -1,5 +1,6 @@
 """One pass of the scheduler: observe, settle what ended, plan, submit."""
 
+import contextlib
 import json
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
@@ -13,6 +14,7 @@ from checks.catalogue import Catalogue
 from checks.due import Key, Rule
 from checks.eligible import inside, kept_out, why_not_free
 from checks.first_seen import note_first_seen, read_first_seen
+from checks.leaving import Fleet, leave, leave_failure, make_room, this_host
 from checks.pack import Limits
 from checks.partitions import check_partition, check_single_partition
 from checks.plan import Plan, make_plan
@@ -20,10 +22,11 @@ from checks.reacting import unreacted
 from checks.schedule import scheduled
 from checks.selector import matching
 from checks.sweeper import Sweeper
+from checks.swept import refusals, sweep_row
 from checks.written import write_down
 from slurm_hooks.batch import Mode
 from slurm_hooks.decode import encode
-from slurm_hooks.errors import ClusterDoctorError, ConfigError, StateError
+from slurm_hooks.errors import ClusterDoctorError, ConfigError, SlurmError, StateError
 from slurm_hooks.files import write_durably
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.opened import OpenBatch, read_open_batches
@@ -68,6 +71,11 @@ class Sweep:
     plan: Plan
     advanced: Advanced
     collected: Collected
+    visits: int
+    """Those of the batches that Slurm took."""
+    free: int
+    """Nodes that could be visited."""
+    fleet: Fleet
     started_at: datetime
 
 
@@ -249,28 +257,66 @@ def max_visits(settings: Settings, nodes: int) -> int:
 def sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
     """Do one whole pass; killed anywhere, the next one completes it.
 
-    Notices of reactions go out last, whatever became of the rest.
+    Notices of reactions go out last, whatever became of the rest; and what it tells of itself
+    is left for the next one, also where it fails.
 
     Raises:
         ClusterDoctorError: something it needs did not answer. Batches already
             written down are still taken on where Slurm answers.
     """
+    started_at = clock()
+    lost: Sequence[str] = ()
     try:
-        done = _sweep(sweeper, clock=clock)
-    except ClusterDoctorError:
-        sweeper.tell()
+        sweeper.state.prepare()
+        lost = make_room(sweeper.state)
+        done = _sweep(sweeper, started_at, clock=clock)
+    except Exception as error:
+        _leave_failure(sweeper, error, lost, started_at, clock=clock)
+        if isinstance(error, ClusterDoctorError):
+            sweeper.tell()
         raise
-    told = sweeper.tell()
-    if told:
-        collected = replace(done.collected, warnings=(*done.collected.warnings, *told))
-        done = replace(done, collected=collected)
+    told = [*lost, *sweeper.tell()]
+    row = sweep_row(
+        _warned(done, told),
+        cluster=sweeper.settings.cluster,
+        host=this_host(),
+        finished_at=clock(),
+    )
+    problem = leave(sweeper.state, sweeper.settings, row, done.fleet)
+    if told or problem:
+        done = _warned(done, [*told, *filter(None, [problem])])
         _write_heartbeat(sweeper, done, finished_at=clock())
     return done
 
 
-def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
-    started_at = clock()
-    sweeper.state.prepare()
+def _leave_failure(
+    sweeper: Sweeper,
+    error: Exception,
+    warnings: Sequence[str],
+    started_at: datetime,
+    *,
+    clock: Callable[[], datetime],
+) -> None:
+    """Leave that *error* ended this sweep; where Slurm is to blame, the history can be told now."""
+    leave_failure(
+        sweeper.state,
+        error,
+        warnings=warnings,
+        cluster=sweeper.settings.cluster,
+        started_at=started_at,
+        finished_at=clock(),
+    )
+    if isinstance(error, SlurmError):
+        with contextlib.suppress(ClusterDoctorError):
+            sweeper.ingest(clock(), ())
+
+
+def _warned(done: Sweep, warnings: Sequence[str]) -> Sweep:
+    collected = replace(done.collected, warnings=(*done.collected.warnings, *warnings))
+    return replace(done, collected=collected)
+
+
+def _sweep(sweeper: Sweeper, started_at: datetime, *, clock: Callable[[], datetime]) -> Sweep:
     seen = observe(sweeper)
     try:
         collected = collect(sweeper, seen.queue, now=clock())
@@ -281,15 +327,28 @@ def _sweep(sweeper: Sweeper, *, clock: Callable[[], datetime]) -> Sweep:
         )
         last = sweeper.history.last()
         opened = read_open_batches(sweeper.state)
-        plan = plan_now(sweeper, seen, opened, last=last, now=clock())
+        planned_at = clock()
+        plan = plan_now(sweeper, seen, opened, last=last, now=planned_at)
+        visits = {one.batch.id: len(one.batch.visits) for one in opened}
         for planned in plan.batches:
-            sweeper.state.write_batch(write_down(sweeper, planned, last=last, now=clock()))
+            batch = write_down(sweeper, planned, last=last, now=clock())
+            visits[batch.id] = len(batch.visits)
+            sweeper.state.write_batch(batch)
     except ClusterDoctorError:
         advance_open(sweeper, seen, now=clock())
         raise
     advanced = advance_open(sweeper, seen, now=clock())
-    _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in seen.free))
-    done = Sweep(plan=plan, advanced=advanced, collected=collected, started_at=started_at)
+    free = seen.free
+    _write_text(sweeper.state.free_nodes, "".join(f"{node}\n" for node in free))
+    done = Sweep(
+        plan=plan,
+        advanced=advanced,
+        collected=collected,
+        visits=sum(visits[batch_id] for batch_id in advanced.submitted),
+        free=len(free),
+        fleet=Fleet(nodes=seen.nodes, plan=plan, last=last, planned_at=planned_at),
+        started_at=started_at,
+    )
     _write_heartbeat(sweeper, done, finished_at=clock())
     if advanced.submitted:
         sweeper.ingest(clock(), collected.compared)  # so that `runs` shows what is under way
@@ -315,11 +374,6 @@ def advance_open(sweeper: Sweeper, seen: Observation, *, now: datetime) -> Advan
         idle_since={node.name: node.last_busy_at for node in seen.nodes if node.last_busy_at},
         now=now,
     )
-
-
-def refusals(refused: Mapping[str, str]) -> list[str]:
-    """Return a line for each batch that Slurm would not take, with its reason."""
-    return [f"batch {batch_id} was not taken: {why}" for batch_id, why in refused.items()]
 
 
 def _write_heartbeat(sweeper: Sweeper, done: Sweep, *, finished_at: datetime) -> None:

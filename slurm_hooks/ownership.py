@@ -14,7 +14,7 @@ from slurm_hooks.settings import Settings
 from slurm_hooks.state import State
 
 _ROOT = 0
-_SERVICES = ("batches", "spool", "archive", "aside", "notices")
+_SERVICES = ("batches", "spool", "archive", "aside", "notices", "sweeps")
 """Directories of the state that are the service account's alone to write to."""
 
 

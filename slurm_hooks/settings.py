@@ -12,6 +12,7 @@ from pathlib import Path
 from slurm_hooks.decode import DecodeError, decode
 from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.lemon_settings import LemonSettings, RawLemon, lemon_settings
 from slurm_hooks.setting import absolute as _absolute
 from slurm_hooks.setting import duration as _duration
 from slurm_hooks.setting import name as _name
@@ -115,6 +116,7 @@ class _File:
     environment: dict[str, str] = field(default_factory=dict)
     reactions: _Reactions = field(default_factory=_Reactions)
     store: RawStore = field(default_factory=RawStore)
+    lemon: RawLemon = field(default_factory=RawLemon)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -163,6 +165,7 @@ class Settings:
     """Added to the environment of every check program."""
     reactions: ReactionSettings
     store: StoreSettings
+    lemon: LemonSettings
 
     @property
     def service_uid(self) -> int:
@@ -244,6 +247,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         environment=_environment(path, raw.environment),
         reactions=_reactions(path, raw.reactions),
         store=store_settings(path, raw.store),
+        lemon=lemon_settings(raw.lemon, path),
     )
     least = settings.queue_limit + settings.visit_budget
     if settings.batch_limit <= least:

@@ -24,6 +24,7 @@ from slurm_hooks.state_files import (
     write_file,
 )
 from slurm_hooks.suspension import Suspensions
+from slurm_hooks.sweep_files import SweepFiles
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,9 +51,11 @@ class State:
         suspended/<check>.json           who switched a check off by command, and why
         history/<table>/                 Parquet segments, and the manifest that names them
         sweep/                           whose turn it is to sweep
+        sweeps/<time>.json               what a sweep tells, on its way to the history
         first-seen.json                  since when each check is known
         told-reactions.json              which states of reactions are in the history
         export.json import.json          how far the history is copied to a server, or back
+        told-nodes.json                  what sweeps told of each node last; may be lost
         status.sqlite free-nodes.txt heartbeat.json
     """
 
@@ -126,8 +129,13 @@ class State:
         return self.root / "told-reactions.json"
 
     @property
+    def sweeps(self) -> SweepFiles:
+        """What sweeps tell of themselves and of the nodes, until it is in the history."""
+        return SweepFiles(self.root / "sweeps", self.root / "told-nodes.json")
+
+    @property
     def history(self) -> Path:
-        """A directory for each table, if the history is kept here; analytics knows what is in it."""
+        """A directory for each table, where the history is kept here."""
         return self.root / "history"
 
     @property
@@ -179,6 +187,7 @@ class State:
             (self.history, READABLE),
         ):
             make_directory(path, mode)
+        self.sweeps.make()
 
     @contextlib.contextmanager
     def real_names(self) -> Iterator[None]:

@@ -6,6 +6,10 @@ from pathlib import Path
 
 import pytest
 
+from analytics.embedded import EmbeddedStore
+from analytics.store import VIEWS
+from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS, TABLES, Table
+
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("tests/lab/*.md")])
 PYPROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
@@ -43,6 +47,54 @@ def test_every_file_that_the_architecture_names_is_there() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     named = re.findall(r"`((?:tests|checks|analytics|slurm_hooks)/[\w/.]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
+
+
+@pytest.mark.parametrize(
+    ("view", "section", "table"),
+    [
+        ("history", "Results", RESULTS), ("visits", "Results", RESULTS),
+        ("status", "Status", None), ("runs", "Runs", BATCHES),
+        ("reactions", "Reactions", REACTIONS), ("sweeps", "Sweeps", SWEEPS),
+        ("nodes", "Nodes", NODES), ("coverage", "Coverage", COVERAGE),
+    ],
+)  # fmt: skip
+def test_every_column_of_every_table_and_view_is_documented(
+    view: str, section: str, table: Table | None, tmp_path: Path
+) -> None:
+    text = (ROOT / "docs" / "tables.md").read_text()
+    told = text.split(f"\n## {section}\n")[1].split("\n## ")[0]
+    names = {str(row[0]) for row in EmbeddedStore(tmp_path).rows(f"DESCRIBE TABLE {view}")}
+    names |= {*table.columns, table.name} if table else set()
+    documented = set(re.findall(r"`(\w+)`", told))
+    assert names - documented == set()
+    columns = {
+        name
+        for line in told.splitlines()
+        if line.startswith("| `")
+        for name in re.findall(r"`(\w+)`", line.split("|")[1])
+    }
+    assert columns - names == set()
+    assert f"[`{view}`](#{section.lower()})" in text
+
+
+def test_no_table_or_view_is_missing_in_the_documentation() -> None:
+    text = (ROOT / "docs" / "tables.md").read_text()
+    assert [one.name for one in TABLES if f"`{one.name}`" not in text] == []
+    assert [view for view in VIEWS if f"[`{view}`](#" not in text] == []
+
+
+@pytest.mark.parametrize(
+    "sql",
+    [
+        statement
+        for block in re.findall(
+            r"```sql\n(.*?)```", (ROOT / "docs" / "tables.md").read_text(), re.DOTALL
+        )
+        for statement in block.split(";")[:-1]
+    ],
+)
+def test_the_questions_in_the_documentation_are_answered(sql: str, tmp_path: Path) -> None:
+    assert isinstance(EmbeddedStore(tmp_path).rows(sql), list)
 
 
 def test_the_changelog_tells_operators_first() -> None:

@@ -83,7 +83,7 @@ def test_a_cancelled_visit_says_so(site: Lab) -> None:
     only(site, "n000")
     site.add_check("slow", command=["sleep", "60"])
     doctor(site, "sweep")
-    site.wait_for(lambda: [*processes_of_checks(site)], 20, "the check to run")
+    site.wait_for(lambda: any(processes_of_checks(site)), 20, "the check to run")
     site.run(["scancel", "-u", SERVICE])
     site.wait_for(lambda: not running(site), 20, "the visit to end")
     doctor(site, "sweep")

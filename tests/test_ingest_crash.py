@@ -24,6 +24,7 @@ from analytics.reaction_row import ReactionRow
 from analytics.result import Result
 from analytics.snapshot import Snapshot
 from analytics.store import Store
+from analytics.tables import Table
 from slurm_hooks.batch import Submission
 from slurm_hooks.journal import Entry, Event, Verdict, What
 from slurm_hooks.journal_file import JournalFile
@@ -33,6 +34,7 @@ from slurm_hooks.state import State
 from slurm_hooks.store_settings import StoreSettings
 from tests.clickhouse import ClickHouse
 from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
+from tests.sweep_examples import sweep_bytes, sweep_file
 
 
 class Died(BaseException):
@@ -82,6 +84,18 @@ class Mortal:
         self._live()
         self._effects.file(path, batch_id)
 
+    def append_told(self, rows: Sequence[tuple[object, ...]], table: Table) -> None:
+        self._live()
+        self._effects.append_told(rows, table)
+
+    def remove_sweep(self, path: Path) -> None:
+        self._live()
+        self._effects.remove_sweep(path)
+
+    def forget_told_nodes(self) -> None:
+        self._live()
+        self._effects.forget_told_nodes()
+
     def set_aside(self, path: Path, reason: str) -> None:
         self._live()
         self._effects.set_aside(path, reason)
@@ -105,6 +119,10 @@ def _spool(state: State) -> None:
     entry = reaction_entry("n1")
     journal.append([entry], now=NOW)
     journal.append([Event(entry=entry.id, what=What.DONE, at=NOW)], now=NOW)
+    for told in (sweep_file(minutes=10), sweep_file(minutes=5)):
+        state.sweeps.write(told.file_name, sweep_bytes(told))
+    state.sweeps.write("torn.json", sweep_bytes(sweep_file())[:100])
+    state.sweeps.note_told(b"{}")
 
 
 def reaction_entry(node: str) -> Entry:
@@ -183,10 +201,17 @@ def _all(kept: Kept, state: State) -> tuple[object, ...]:
     reactions = store.query(
         "SELECT id, node, check_name, kind, state, done_at, ended_by FROM reactions ORDER BY id"
     )
+    told = [
+        store.query(f"SELECT * FROM {view} ORDER BY ALL").rows()
+        for view in ("sweeps", "nodes", "coverage")
+    ]
     return (
         found.rows(),
         runs.rows(),
         reactions.rows(),
+        told,
+        [path.name for path in state.sweeps.waiting()],
+        state.sweeps.told_nodes.exists(),
         sorted(Snapshot(state.snapshot).standings()),
         [path.name for path in state.spooled()],
         state.finished(batch().id),
@@ -237,8 +262,9 @@ def test_dying_before_any_effect_and_running_again_is_as_if_nothing_had_happened
         assert _ingest(kept, state)
         assert _all(kept, state) == expected, f"died before effect {lives}"
         lives += 1
-    # plans, 2 marks, reactions, a mark, set aside, append, count, a mark, 4 files, tidying, last
-    assert lives == 15
+    # plans, 2 marks, reactions, a mark, set aside, append, count, a mark, 4 files; what sweeps told
+    # of nodes is forgotten, a torn file of theirs set aside, 3 tables, 2 files; tidying, last
+    assert lives == 22
 
 
 def test_dying_again_and_again_ends_with_the_same(kept: Kept, tmp_path: Path) -> None:

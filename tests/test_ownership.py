@@ -105,6 +105,7 @@ WRONG: dict[str, tuple[str, Callable[[Path], None], str]] = {
     "a state below an open directory": ("shared", mode(0o777), "chmod o-w"),
     "a spool that a group may write": ("shared/state/spool", mode(0o770, group=9), "chmod g-w"),
     "batches of somebody's": ("shared/state/batches", owned_by(STRANGER), "chown"),
+    "what sweeps told, of somebody's": ("shared/state/sweeps", owned_by(STRANGER), "chown"),
     "an archive that is a link": ("shared/state/archive", link, "symbolic link"),
 }
 

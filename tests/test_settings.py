@@ -1,6 +1,7 @@
 """The settings file: what is accepted, what is refused and how it is told."""
 
 import dataclasses
+import re
 from datetime import timedelta
 from pathlib import Path
 
@@ -8,6 +9,7 @@ import pytest
 
 from slurm_hooks import settings as module
 from slurm_hooks.errors import ConfigError
+from slurm_hooks.lemon_settings import RawLemon
 from slurm_hooks.settings import Settings, load_settings, parse_settings
 from slurm_hooks.store_settings import RawStore
 
@@ -81,9 +83,29 @@ def test_every_key_and_its_default_is_documented() -> None:
     keys = {field.name: field for field in dataclasses.fields(module._File)}
     keys |= {f"reactions.{one.name}": one for one in dataclasses.fields(module._Reactions)}
     keys |= {f"store.{one.name}": one for one in dataclasses.fields(RawStore)}
-    del keys["reactions"], keys["store"]
+    keys |= {f"lemon.{one.name}": one for one in dataclasses.fields(RawLemon)}
+    del keys["reactions"], keys["store"], keys["lemon"]
     assert set(documented) == set(keys)
     for name, field in keys.items():
-        if isinstance(field.default, str | int):
+        if isinstance(field.default, str | int | float):
             shown = f'"{field.default}"' if isinstance(field.default, str) else f"{field.default}"
             assert documented[name].endswith(f"`{shown}` |"), name
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("out = -1", "lemon.out: -1 is negative; write 0 to count nothing"),
+        ("score = 0", "lemon.score: with 0 every node is a lemon; write more than 0"),
+        (
+            'window = "2 wks"',
+            "lemon.window: '2 wks' is not a duration; write it like 30m",
+        ),
+        ('window = "3h"', "lemon.window: '3h' is less than 1d"),
+        ("weight = 2", "lemon.weight: unknown key"),
+        ('fail = "much"', "lemon.fail: expected a number"),
+    ],
+)
+def test_a_wrong_weight_of_a_lemon_is_named(text: str, reason: str) -> None:
+    with pytest.raises(ConfigError, match=re.escape(reason)):
+        parse(f"[lemon]\n{text}")

@@ -3,30 +3,41 @@
 ``python -m tests.benchmarks [NAME...]``; those on a lab need root and Slurm.
 """
 
+import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 
-from tests.benchmarks import plan, reactions, sweep_scale, users_first
+from tests.benchmarks import memory, plan, reactions, sweep_scale, users_first
 from tests.benchmarks.table import Row, machine, show
 
-BENCHMARKS: dict[str, Callable[[], list[Row]]] = {
-    "plan": plan.rows,
-    "users_first": users_first.rows,
-    "sweep_scale": sweep_scale.rows,
-    "reactions": reactions.rows,
-}
 
-
-def main(names: list[str]) -> int:
-    """Print the tables of *names*, of all where there are none; 1 where a promise is broken."""
-    unknown = [name for name in names if name not in BENCHMARKS]
+def main(arguments: Sequence[str]) -> int:
+    """Print the tables that *arguments* name, all where none; 1 where a promise is broken."""
+    parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
+    parser.add_argument("names", nargs="*", metavar="NAME")
+    parser.add_argument(
+        "--results", type=int, default=memory.RESULTS,
+        help="of memory: so many results, and jobs in Slurm's accounting (default: %(default)s)",
+    )  # fmt: skip
+    options = parser.parse_args(arguments)
+    if options.results < memory.FEWEST:
+        parser.error(f"--results must be {memory.FEWEST} or more")
+    benchmarks: dict[str, Callable[[], list[Row]]] = {
+        "plan": plan.rows,
+        "users_first": users_first.rows,
+        "sweep_scale": sweep_scale.rows,
+        "reactions": reactions.rows,
+        "memory": partial(memory.rows, options.results),
+    }
+    unknown = [name for name in options.names if name not in benchmarks]
     if unknown:
-        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(BENCHMARKS)}")
+        print(f"no benchmark {', '.join(unknown)}; there are {', '.join(benchmarks)}")
         return 2
     print(machine(), flush=True)
     broken = False
-    for name in names or BENCHMARKS:
-        rows = BENCHMARKS[name]()
+    for name in options.names or benchmarks:
+        rows = benchmarks[name]()
         print(f"\n{name}\n{show(rows)}", flush=True)
         broken = broken or any(row.kept is False for row in rows)
     return int(broken)

@@ -1,8 +1,6 @@
 """What a whole sweep costs on 5,000 nodes, and pinning 200 visits against 200 sbatch calls."""
 
-import json
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Sequence
@@ -19,6 +17,7 @@ from slurm_hooks.record import Outcome
 from slurm_hooks.slurm import SlurmCommands
 from slurm_hooks.state import State
 from slurm_hooks.submission import advance
+from tests.benchmarks.process import measured, measuring
 from tests.benchmarks.table import Row
 from tests.lab import Lab
 from tests.lab.users import SERVICE
@@ -35,18 +34,6 @@ MOST_PIN_S = 1.5
 LEAST_TIMES = 3.0
 SHIPPED = ("cpu", "memory", "storage", "dl-unit")
 SLURM_PROGRAMS = ("scontrol", "squeue", "sacct", "sbatch", "scancel", "sinfo")
-
-_MEASURE = """
-import json, os, resource, sys, time
-began = time.monotonic()
-pid = os.fork()
-if pid == 0:
-    os.execvp(sys.argv[1], sys.argv[1:])
-_, status, used = os.wait4(pid, 0)
-print(json.dumps({"wall_s": time.monotonic() - began, "rss_mb": used.ru_maxrss / 1000,
-                  "cpu_s": used.ru_utime + used.ru_stime, "status": status}), file=sys.stderr)
-"""
-"""Run by a small interpreter of its own: a child begins with its parent's peak of memory."""
 
 
 class Cost(NamedTuple):
@@ -139,7 +126,8 @@ def _fill(lab: Lab) -> None:
 
 
 def _owned(state: State) -> Sequence[Path]:
-    return [state.batches, state.archive, state.spool, state.aside, state.history, state.snapshot]
+    kept = [state.batches, state.archive, state.spool, state.aside, state.history, state.snapshot]
+    return [*kept, state.sweeps.directory]
 
 
 def _passed(node: str, check: str, at: datetime) -> Result:
@@ -172,20 +160,13 @@ def _sweep(lab: Lab, counted: Path) -> Cost:
     calls = counted / "calls"
     calls.write_text("")
     argv = lab.commands.argv(["cluster-doctor", "sweep"], user=SERVICE)
-    done = subprocess.run(
-        [sys.executable, "-I", "-S", "-c", _MEASURE, *argv],
-        env=lab.commands.environment(SERVICE), cwd=lab.layout.home(SERVICE),
-        capture_output=True, text=True, timeout=300, check=True,
-    )  # fmt: skip
-    measured = json.loads(done.stderr.splitlines()[-1])
-    if measured["status"]:
-        raise AssertionError(done.stderr)
-    return Cost(
-        measured["wall_s"],
-        measured["cpu_s"],
-        measured["rss_mb"],
-        Counter(calls.read_text().split()),
+    told = measured(
+        measuring(argv, lab.root / "said"),
+        env=lab.commands.environment(SERVICE),
+        cwd=lab.layout.home(SERVICE),
+        output=lab.root / "said",
     )
+    return Cost(told.wall_s, told.cpu_s, told.rss_mb, Counter(calls.read_text().split()))
 
 
 def _worst(costs: Sequence[Cost]) -> Cost:

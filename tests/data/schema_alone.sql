@@ -17,8 +17,8 @@ CREATE TABLE IF NOT EXISTS `cluster_doctor`.results
     check_name LowCardinality(String),
     outcome LowCardinality(String),
     finished_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
-    started_at Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
-    duration_s Float64 CODEC(ZSTD(1)),
+    overhead_ms Nullable(Int64) CODEC(ZSTD(1)),
+    duration_ms UInt64 CODEC(ZSTD(1)),
     detail String CODEC(ZSTD(3)),
     exit_code Nullable(Int32) CODEC(ZSTD(1)),
     signal Nullable(Int32) CODEC(ZSTD(1)),
@@ -124,3 +124,83 @@ CREATE TABLE IF NOT EXISTS `cluster_doctor`.status_latest
 ENGINE = ReplacingMergeTree(version, gone)
 ORDER BY (cluster, node, check_name)
 SETTINGS index_granularity = 1024;
+
+CREATE TABLE IF NOT EXISTS `cluster_doctor`.sweep_rows
+(
+    cluster LowCardinality(String),
+    started_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    finished_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    duration_s Float64 CODEC(ZSTD(1)),
+    host LowCardinality(String),
+    error String CODEC(ZSTD(3)),
+    nodes UInt32 CODEC(ZSTD(1)),
+    free UInt32 CODEC(ZSTD(1)),
+    verdicts Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
+    planned UInt32 CODEC(ZSTD(1)),
+    batches UInt32 CODEC(ZSTD(1)),
+    visits UInt32 CODEC(ZSTD(1)),
+    cancelled UInt32 CODEC(ZSTD(1)),
+    settled UInt32 CODEC(ZSTD(1)),
+    ingested UInt32 CODEC(ZSTD(1)),
+    closed UInt32 CODEC(ZSTD(1)),
+    refused Array(String) CODEC(ZSTD(3)),
+    warnings Array(String) CODEC(ZSTD(3))
+)
+ENGINE = ReplacingMergeTree(finished_at)
+PARTITION BY toYYYYMM(started_at)
+ORDER BY (cluster, started_at)
+TTL toDateTime(started_at) + toIntervalDay(400)
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE TABLE IF NOT EXISTS `cluster_doctor`.node_states
+(
+    cluster LowCardinality(String),
+    node LowCardinality(String),
+    seen_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    state LowCardinality(String),
+    flags Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    verdict LowCardinality(String),
+    detail String CODEC(ZSTD(3)),
+    reason String CODEC(ZSTD(3)),
+    reason_user LowCardinality(String),
+    reason_at Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    holder String CODEC(ZSTD(1)),
+    holder_kind LowCardinality(String),
+    held_since Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    partitions Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    features Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    gres String CODEC(ZSTD(1)),
+    cpus UInt32 CODEC(ZSTD(1)),
+    memory_mb UInt64 CODEC(ZSTD(1)),
+    hardware String CODEC(ZSTD(1)),
+    failing Array(LowCardinality(String)) CODEC(ZSTD(1)),
+    latest_proof Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    oldest_proof Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    checks UInt32 CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(seen_at)
+PARTITION BY toYYYYMM(seen_at)
+ORDER BY (cluster, seen_at, node)
+TTL toDateTime(seen_at) + toIntervalDay(400)
+SETTINGS ttl_only_drop_parts = 1;
+
+CREATE TABLE IF NOT EXISTS `cluster_doctor`.coverage_samples
+(
+    cluster LowCardinality(String),
+    at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
+    check_name LowCardinality(String),
+    max_age_s Float64 CODEC(ZSTD(1)),
+    nodes UInt32 CODEC(ZSTD(1)),
+    proven UInt32 CODEC(ZSTD(1)),
+    failing UInt32 CODEC(ZSTD(1)),
+    never UInt32 CODEC(ZSTD(1)),
+    oldest_proof Nullable(DateTime64(3, 'UTC')) CODEC(Delta, ZSTD(1)),
+    debt Map(LowCardinality(String), Float64) CODEC(ZSTD(1)),
+    preempted UInt32 CODEC(ZSTD(1)),
+    preempted_most UInt32 CODEC(ZSTD(1))
+)
+ENGINE = ReplacingMergeTree(at)
+PARTITION BY toYYYYMM(at)
+ORDER BY (cluster, check_name, at)
+TTL toDateTime(at) + toIntervalDay(400)
+SETTINGS ttl_only_drop_parts = 1;

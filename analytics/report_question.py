@@ -1,0 +1,159 @@
+"""What a report asks of the store: ClickHouse SQL with bound parameters; pure."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from analytics.result import JUDGED
+
+Question = tuple[str, Mapping[str, object]]
+
+_WINDOW = (
+    "finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
+    " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+)
+_OF_CLUSTER = f"cluster = {{cluster:String}} AND {_WINDOW}"
+_JUDGED = "outcome IN ('" + "', '".join(JUDGED) + "')"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Scope:
+    """Which results; an empty tuple means all."""
+
+    cluster: str
+    since: datetime
+    until: datetime
+    nodes: Sequence[str] = ()
+    checks: Sequence[str] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Slice:
+    """One of several parts of all nodes, so that no answer holds more than a part."""
+
+    part: int = 0
+    parts: int = 1
+
+
+WHOLE = Slice()
+
+
+def size(scope: Scope) -> Question:
+    """Ask how many rows there are, records that do not count included: what a report weighs."""
+    where, bound = _where(scope, _OF_CLUSTER)
+    return f"SELECT count() AS rows FROM results WHERE {where}", bound  # noqa: S608
+
+
+def outcomes(scope: Scope, of: Slice = WHOLE) -> Question:
+    """Ask for what `analytics.reliability.OUTCOMES` has, and which visits began.
+
+    ``visit`` is a number that the results of one visit attempt share, 0 where it never began.
+    """
+    where, bound = _where(scope, _OF_CLUSTER, of)
+    sql = (
+        "SELECT node, check_name, outcome, finished_at, duration_s, "  # noqa: S608 bound
+        "if(isNull(started_at) AND outcome != 'node_fail', 0, cityHash64(batch, attempt)) AS visit "
+        f"FROM history WHERE {where}"
+    )
+    return sql, bound
+
+
+def metrics(scope: Scope, names: Sequence[str], of: Slice = WHOLE) -> Question:
+    """Ask for what `analytics.regression.VALUES` has of the metrics *names*."""
+    where, bound = _where(scope, _OF_CLUSTER, of)
+    sql = (
+        "SELECT node, check_name, metric, finished_at, value FROM ("  # noqa: S608 bound
+        f"SELECT node, check_name, finished_at, metrics FROM history WHERE {where} AND {_JUDGED}) "
+        "ARRAY JOIN mapKeys(metrics) AS metric, mapValues(metrics) AS value "
+        "WHERE metric IN {metrics:Array(String)}"
+    )
+    return sql, {**bound, "metrics": list(names)}
+
+
+def bands(scope: Scope, names: Sequence[str], least: int) -> Question:
+    """Ask for what is usual: of each metric of each check, low, middle and high for each day.
+
+    A day on which fewer than *least* nodes were measured says nothing of what is usual.
+    """
+    inner, bound = metrics(scope, names)
+    sql = (
+        "SELECT check_name, metric, toDateTime64(toStartOfDay(finished_at), 3, 'UTC') AS day, "  # noqa: S608 bound
+        "quantiles(0.1, 0.5, 0.9)(value) AS bounds "
+        f"FROM ({inner}) WHERE isFinite(value) GROUP BY check_name, metric, day "
+        f"HAVING uniqExact(node) >= {least:d} ORDER BY check_name, metric, day"
+    )
+    return sql, bound
+
+
+def grounds(scope: Scope, of: Slice = WHOLE) -> Question:
+    """Ask what was said where a check did not pass: details, the commonest first."""
+    where, bound = _where(scope, _OF_CLUSTER, of)
+    sql = (
+        "SELECT check_name, outcome, detail, count() AS results, "  # noqa: S608 bound
+        "uniqExact(node) AS nodes, max(finished_at) AS last_at "
+        f"FROM history WHERE {where} AND outcome NOT IN ('pass') "
+        "GROUP BY check_name, outcome, detail "
+        "ORDER BY results DESC, check_name, outcome, detail LIMIT 1000"
+    )
+    return sql, bound
+
+
+def runs(scope: Scope, most: int) -> Question:
+    """Ask for the latest runs that were planned in this time, by what `runs` calls its columns."""
+    where, bound = _where(scope, "cluster = {cluster:String}")
+    where += " AND batch >= {first:String} AND batch <= {last:String}"
+    # Which batches come first, so that no more than these are counted.
+    every = " UNION ALL ".join(
+        f"SELECT batch FROM {table} WHERE {where}"  # noqa: S608 bound
+        for table in ("results", "batches")
+    )
+    latest = f"SELECT DISTINCT batch FROM ({every}) ORDER BY batch DESC LIMIT {most:d}"  # noqa: S608
+    sql = (
+        "SELECT batch, status, planned, ended, pass, warn, fail, error, created_at, "  # noqa: S608
+        f"duration_s FROM runs WHERE {where} AND batch IN ({latest}) "
+        f"ORDER BY batch DESC, check_name LIMIT {most:d}"
+    )
+    # A batch's id begins with the time when it was made; ~ comes after all of a second.
+    first, last = (f"{at.astimezone(UTC):%Y%m%dT%H%M%SZ}" for at in (scope.since, scope.until))
+    return sql, {**bound, "first": first, "last": f"{last}~"}
+
+
+def held(scope: Scope) -> Question:
+    """Ask how often each node was taken from users, or found taken when a check failed."""
+    where, bound = _where(scope, "cluster = {cluster:String}")
+    sql = (
+        "SELECT node, toUInt32(count()) AS out "  # noqa: S608 bound
+        f"FROM reactions WHERE {where} AND kind IN ('drain', 'reserve') "
+        "AND isNotNull(done_at) AND state != 'joined' "
+        "AND done_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+        "AND done_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') "
+        "GROUP BY node ORDER BY node"
+    )
+    return sql, bound
+
+
+def reactions(scope: Scope) -> Question:
+    """Ask what was decided about these nodes, the newest first."""
+    where, bound = _where(scope, "cluster = {cluster:String}")
+    sql = (
+        "SELECT decided_at, check_name, kind, state, why, detail, ended_at, ended_by "  # noqa: S608
+        f"FROM reactions WHERE {where} "
+        "AND decided_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+        "AND decided_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') "
+        "ORDER BY decided_at DESC, id"
+    )
+    return sql, bound
+
+
+def _where(scope: Scope, first: str, of: Slice = WHOLE) -> Question:
+    lists = {"node": scope.nodes, "check_name": scope.checks}
+    given = {name: list(values) for name, values in lists.items() if values}
+    conditions = [first, *(f"{name} IN {{{name}:Array(String)}}" for name in given)]
+    if of.parts > 1:
+        conditions.append(f"cityHash64(node) % {of.parts:d} = {of.part:d}")
+    bound: dict[str, object] = {
+        "cluster": scope.cluster,
+        "since": round(scope.since.timestamp() * 1000),
+        "until": round(scope.until.timestamp() * 1000),
+    }
+    return " AND ".join(conditions), bound | given
