@@ -8,15 +8,17 @@ from datetime import UTC, datetime, timedelta
 import polars as pl
 from hypothesis import strategies as st
 
-from analytics.frame import frame, plan_frame, reaction_frame
+from analytics.frame import frame, plan_frame, reaction_frame, told_frame
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
 from analytics.result import Result
-from analytics.tables import BATCHES, REACTIONS, RESULTS, Table
+from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS, Table
 from slurm_hooks.record import Evidence, Outcome
 
 NEW_YEAR = datetime(2030, 1, 1, tzinfo=UTC)
 """Batches, results and reactions are of both sides of it."""
+
+Told = tuple[object, ...]
 
 _CLUSTERS = ("alpha", "beta")
 _CHECKS = ("storage", "memory")
@@ -27,7 +29,7 @@ class Delivery:
     """Rows of a table that are appended together."""
 
     table: Table
-    rows: Sequence[Result] | Sequence[Planned] | Sequence[ReactionRow]
+    rows: Sequence[Result] | Sequence[Planned] | Sequence[ReactionRow] | Sequence[Told]
 
     def frame(self, *, taken: int) -> pl.DataFrame:
         """Return the rows as the store takes them; results as ingested at *taken* ms."""
@@ -36,6 +38,8 @@ class Delivery:
             BATCHES.name: plan_frame,
             REACTIONS.name: reaction_frame,
         }
+        if self.table.name not in make:
+            return told_frame([tuple(row) for row in self.rows], self.table)
         made_of = make[self.table.name](self.rows)
         if self.table is RESULTS:
             shift = pl.duration(milliseconds=taken, time_unit="ms")
@@ -92,6 +96,39 @@ def reaction(number: int, revision: int) -> ReactionRow:
     )  # fmt: skip
 
 
+def told(table: Table, number: int) -> tuple[object, ...]:
+    """Return a row of what a sweep tells; the same number is always the same row."""
+    at = NEW_YEAR + timedelta(seconds=(number // 8 - 3) * 40)
+    fixed = {
+        table.time: at, "cluster": _CLUSTERS[number % 2], "node": f"n{number % 4}",
+        "check_name": _CHECKS[number // 2 % 2],
+    }  # fmt: skip
+    return tuple(
+        fixed[name] if name in fixed else _any(kind, random.Random(f"{table.name} {number} {name}"))
+        for name, kind in table.columns.items()
+    )
+
+
+def _any(kind: str, dice: random.Random) -> object:
+    """Return a value of a column of *kind*."""
+    if kind.startswith("Nullable(") and dice.random() < 0.3:
+        return None
+    match kind.removeprefix("Nullable(").split("(")[0].rstrip(")"):
+        case "String":
+            return dice.choice(["", "a", "it's \\ odd\n日"])
+        case "DateTime64":
+            return NEW_YEAR + timedelta(milliseconds=dice.randrange(100_000))
+        case "Float64":
+            return dice.choice([0.0, 1.5, -2.25])
+        case "Array":
+            return tuple(dice.sample(["x", "y", "z"], dice.randrange(3)))
+        case "Map":
+            return {key: float(dice.randrange(9)) for key in dice.sample("abc", dice.randrange(3))}
+        case _:
+            return dice.randrange(200)
+
+
+TOLD = (SWEEPS, NODES, COVERAGE)
 _RESULT = st.builds(made, st.integers(0, 60), st.sampled_from([*Evidence]))
 _PLAN = st.builds(plan, st.integers(0, 5), taken=st.booleans())
 _REACTION = st.builds(reaction, st.integers(0, 6), st.integers(0, 3))
@@ -100,6 +137,13 @@ DELIVERIES = st.lists(
     st.builds(Delivery, st.just(RESULTS), st.lists(_RESULT, max_size=25))
     | st.builds(Delivery, st.just(BATCHES), st.lists(_PLAN, max_size=4))
     | st.builds(Delivery, st.just(REACTIONS), st.lists(_REACTION, max_size=5))
+    | st.sampled_from(TOLD).flatmap(
+        lambda table: st.builds(
+            Delivery,
+            st.just(table),
+            st.lists(st.builds(told, st.just(table), st.integers(0, 60)), max_size=10),
+        )
+    )
     | st.just("tidy"),
     max_size=9,
 )
