@@ -67,13 +67,15 @@ def server_facts(server: Server, store: Store) -> Iterator[Fact]:
     yield Fact("status", f"{pairs} checks on nodes")
 
 
-def _content(store: Store, table: Table, size: int) -> str:
+def _content(store: Store, table: Table, size: int | None) -> str:
     [(rows, oldest, newest)] = store.rows(
         f"SELECT count(), min({table.time}), max({table.time}) FROM {table.name}"  # noqa: S608 ours
     )
     if not rows:
         return "no rows"
-    text = f"{int(str(rows)):,} rows in {size / 1e6:,.1f} MB"
+    text = f"{int(str(rows)):,} rows"
+    if size is not None:
+        text += f" in {size / 1e6:,.1f} MB"
     if isinstance(oldest, datetime) and isinstance(newest, datetime):
         text += f", from {local_time(oldest)} to {local_time(newest)}"
     return text
@@ -106,12 +108,16 @@ def _size(directory: Path) -> int:
         raise StoreError(f"{directory}: cannot read it: {error.strerror}") from error
 
 
-def _server_size(server: Server, table: str) -> int:
-    [(size,)] = server.rows(
-        "SELECT sum(bytes_on_disk) FROM system.parts WHERE active "
-        "AND database = {database:String} AND table = {table:String}",
-        {"database": server.store.database, "table": table},
-    )
+def _server_size(server: Server, table: str) -> int | None:
+    """Return how many bytes *table* has; None where the user may not know."""
+    try:
+        [(size,)] = server.rows(
+            "SELECT sum(bytes_on_disk) FROM system.parts WHERE active "
+            "AND database = {database:String} AND table = {table:String}",
+            {"database": server.store.database, "table": table},
+        )
+    except StoreError:
+        return None
     return int(str(size or 0))
 
 

@@ -2,7 +2,8 @@
 -- revision, and so is the month of its batch; so a result's rows meet in one partition, and what
 -- FINAL leaves is exact though it looks at each partition by itself. The highest revision counts,
 -- and of equal ones the first that was ingested: the greatest `version`. Questions are about few
--- nodes, so granules are small.
+-- nodes, so granules are small. No index on finished_at: every granule has all times, and one that
+-- left out a part with a later word would show the earlier one.
 CREATE TABLE IF NOT EXISTS {database}.results {on_cluster}
 (
     cluster LowCardinality(String),
@@ -26,8 +27,7 @@ CREATE TABLE IF NOT EXISTS {database}.results {on_cluster}
     revision UInt8 CODEC(ZSTD(1)),
     ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     version Int64 MATERIALIZED
-        revision * 1000000000000000 - toUnixTimestamp64Milli(ingested_at) CODEC(Delta, ZSTD(1)),
-    INDEX ended finished_at TYPE minmax GRANULARITY 1
+        revision * 1000000000000000 - toUnixTimestamp64Milli(ingested_at) CODEC(Delta, ZSTD(1))
 )
 ENGINE = {replacing version}
 PARTITION BY substring(batch, 1, 6)

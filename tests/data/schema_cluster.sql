@@ -33,8 +33,7 @@ CREATE TABLE IF NOT EXISTS `doctor`.results ON CLUSTER '{cluster}'
     revision UInt8 CODEC(ZSTD(1)),
     ingested_at DateTime64(3, 'UTC') CODEC(Delta, ZSTD(1)),
     version Int64 MATERIALIZED
-        revision * 1000000000000000 - toUnixTimestamp64Milli(ingested_at) CODEC(Delta, ZSTD(1)),
-    INDEX ended finished_at TYPE minmax GRANULARITY 1
+        revision * 1000000000000000 - toUnixTimestamp64Milli(ingested_at) CODEC(Delta, ZSTD(1))
 )
 ENGINE = ReplicatedReplacingMergeTree('/clickhouse/tables/{shard}/{database}/{table}', '{replica}', version)
 PARTITION BY substring(batch, 1, 6)
