@@ -60,7 +60,7 @@ def check(app: App) -> None:
         facts = store_facts.server_facts(Server(settings.store), open_store(settings))
     wrong = 0
     for fact in facts:
-        click.echo(f"{fact.name:<16}{fact.text}")
+        click.echo(f"{fact.name:<18}{fact.text}")
         wrong += fact.wrong
     if wrong:
         warn(f"{wrong} {'thing is' if wrong == 1 else 'things are'} wrong with the store")

@@ -97,14 +97,16 @@ def reaction(number: int, revision: int) -> ReactionRow:
 
 
 def told(table: Table, number: int) -> tuple[object, ...]:
-    """Return a row of what a sweep tells; the same number is always the same row."""
-    at = NEW_YEAR + timedelta(seconds=(number // 8 - 3) * 40)
-    fixed = {
-        table.time: at, "cluster": _CLUSTERS[number % 2], "node": f"n{number % 4}",
+    """Return a row of what a sweep tells; of one thing it always tells the same."""
+    fixed: dict[str, object] = {
+        table.time: NEW_YEAR + timedelta(seconds=(number // 8 - 3) * 40),
+        "cluster": _CLUSTERS[number % 2],
+        "node": f"n{number % 4}",
         "check_name": _CHECKS[number // 2 % 2],
-    }  # fmt: skip
+    }
+    seed = [table.name, *(str(fixed[name]) for name in table.identity)]
     return tuple(
-        fixed[name] if name in fixed else _any(kind, random.Random(f"{table.name} {number} {name}"))
+        fixed[name] if name in fixed else _any(kind, random.Random(f"{seed} {name}"))
         for name, kind in table.columns.items()
     )
 
