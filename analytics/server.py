@@ -22,8 +22,13 @@ if TYPE_CHECKING:
     import polars as pl
     from clickhouse_connect.driver.client import Client
 
-_WHOLE = {"async_insert": 0, "max_partitions_per_insert_block": 0}
-"""An insert is done when it is answered, into however many months it goes."""
+_WHOLE = {
+    "async_insert": 0,
+    "max_partitions_per_insert_block": 0,
+    "distributed_ddl_output_mode": "none",
+}
+"""An insert is done when it is answered, into however many months it goes; and what makes tables on
+a cluster answers with nothing, or an error."""
 
 
 class Server:
