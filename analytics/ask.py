@@ -4,8 +4,6 @@ from collections.abc import Mapping
 
 import click
 
-from analytics.history import is_new
-from analytics.store import open_store
 from slurm_hooks.cli import App
 
 
@@ -15,13 +13,28 @@ def ask(app: App, sql: str, bound: Mapping[str, object]) -> list[tuple[object, .
     Raises:
         StoreError: the history does not answer.
     """
+    from analytics.history import is_new  # noqa: PLC0415 of `status`, only `warn` is needed
+    from analytics.store import open_store  # noqa: PLC0415
+
     store = open_store(app.settings)
-    if is_new(app.state, store):
+    if is_new(app.places, store):
         return []
     found = store.rows(sql, bound)
     for line in store.refused:
         warn(line)
     return found
+
+
+def nothing_yet(app: App) -> bool:
+    """Whether nothing was ever recorded, so that a missing snapshot is no fault.
+
+    Raises:
+        StoreError: the state directory is not there, or cannot be listed.
+    """
+    from analytics.history import is_new  # noqa: PLC0415 a snapshot that is there needs no store
+    from analytics.store import open_store  # noqa: PLC0415
+
+    return is_new(app.places, open_store(app.settings))
 
 
 def warn(text: str | None) -> None:

@@ -18,7 +18,7 @@ from pathlib import Path
 from analytics.admit import why_not
 from analytics.effects import Disk, Effects
 from analytics.planned import Planned, planned
-from analytics.reaction_row import changed, revisions
+from analytics.reaction_changes import changed, revisions
 from analytics.result import Result, result
 from analytics.spool_file import Refused, Unclear, overruled, read, repeated
 from analytics.store import Store

@@ -101,10 +101,10 @@ def _line(lines: list[NodeLine], name: str, *, answered: bool) -> NodeLine:
 
 def _standings(app: App, name: str, now: datetime) -> list[Line]:
     try:
-        found = Snapshot(app.state.snapshot).standings([name])
+        found = Snapshot(app.places.snapshot).standings([name])
     except SnapshotUnusableError:  # said already
         return []
-    confirm = confirmations(read_beat(app.state.heartbeat))
+    confirm = confirmations(read_beat(app.places.heartbeat))
     rows = [
         Line(node, check, standing, now, confirm.get(check, (1, 1)))
         for (node, check), standing in found
@@ -122,7 +122,7 @@ def _results(app: App, wanted: Wanted) -> list[Result]:
 
 def _items(app: App, name: str, since: datetime, recent: Book, now: datetime) -> list[Item]:
     try:
-        found = book(app.state, since=since, now=now)
+        found = book(app.places, since=since, now=now)
     except StateError:  # said already
         found = recent
     return [item for item in found.items.values() if item.entry.node == name]

@@ -87,7 +87,7 @@ def nodes(
     )
     rows = chosen(lines, wanted)
     show(columns, rows, shown)
-    ended = last_sweep(read_beat(app.state.heartbeat))
+    ended = last_sweep(read_beat(app.places.heartbeat))
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, stale_after=stale_after, swept=swept(ended, now)))
     warn(warning(ended, now=now, interval=app.settings.sweep_interval))

@@ -8,9 +8,8 @@ from datetime import UTC, datetime
 import click
 
 from analytics.output import Form
-from analytics.timeform import parse_time
 from slurm_hooks.decode import nearest
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 
 class NodeList(click.ParamType[tuple[str, ...]]):
@@ -88,6 +87,8 @@ class Moment(click.ParamType[datetime]):
         """Return the moment in UTC."""
         if isinstance(value, datetime):
             return value
+        from analytics.timeform import parse_time  # noqa: PLC0415 many patterns; few need it
+
         try:
             return parse_time(str(value), now=datetime.now(UTC))
         except ValueError as error:

@@ -1,6 +1,6 @@
 """What `history` asks of the store: a filter as ClickHouse SQL with bound parameters; pure."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -17,13 +17,15 @@ class Wanted:
     nodes: tuple[str, ...] = ()
     checks: tuple[str, ...] = ()
     outcomes: tuple[str, ...] = ()
+    columns: Sequence[str] = tuple(COLUMNS)
+    """Of `analytics.result`, in the order of the rows; each costs time."""
     newest_first: bool = False
     most: int | None = None
     """No more than so many, in that order."""
 
 
 def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
-    """Return the SQL and its parameters; the rows come in the order of `analytics.result`."""
+    """Return the SQL and its parameters; the rows have the wanted columns."""
     window = (
         "finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
         " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
@@ -37,7 +39,7 @@ def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
         for name in ("finished_at", "node", "check_name", "batch", "task", "attempt")
     )
     sql = (
-        f"SELECT {', '.join(COLUMNS)} FROM history "  # noqa: S608 names of ours, values are bound
+        f"SELECT {', '.join(wanted.columns)} FROM history "  # noqa: S608 names of ours, values are bound
         f"WHERE {' AND '.join(conditions)} ORDER BY {order}"
     )
     if wanted.most is not None:

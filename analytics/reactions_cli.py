@@ -93,7 +93,7 @@ def reactions(
         newest_first=reverse,
     )
     app: App = ctx.obj
-    found = book(app.state, since=since, now=now)
+    found = book(app.places, since=since, now=now)
     for line in suspicions(found, names or None):
         _on_top(line, shown)
     rows = chosen(found, wanted)

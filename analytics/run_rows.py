@@ -10,7 +10,7 @@ from analytics.rows import HISTORY
 from analytics.run import Run, RunStatus
 from analytics.table import Style
 from analytics.usual_fields import check, cluster, duration, job, partition, when
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 RUNS_DEFAULT = "run check status visits found"
 VISITS_DEFAULT = "node check outcome finished duration job detail"

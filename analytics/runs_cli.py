@@ -5,11 +5,11 @@ from datetime import datetime
 import click
 
 from analytics.ask import ask
+from analytics.natural import natural
 from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.result import Result
-from analytics.rows import natural
 from analytics.run import Run
 from analytics.run_question import WantedRuns, runs_question, visits_question
 from analytics.run_rows import RUNS, RUNS_DEFAULT, VISITS, VISITS_DEFAULT, VisitLine, sentence

@@ -9,7 +9,7 @@ from analytics.snapshot import time_of
 from analytics.standing import Confirm, Seen, Standing, confirmed, fails
 from analytics.usual_fields import check, duration, job, log, node, outcome, when
 from slurm_hooks.duration import format_duration
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 STATUS_DEFAULT = "node check outcome judged remark"
 

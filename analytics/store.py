@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Protocol
 
 from analytics.engine import NONE
 from analytics.tables import RESULTS, Table
+from slurm_hooks.places import Places
 from slurm_hooks.settings import Settings
-from slurm_hooks.state import State
 
 if TYPE_CHECKING:
     import polars as pl
@@ -59,4 +59,4 @@ def open_store(settings: Settings) -> Store:
     """Return the store that *settings* ask for; connects to nothing yet."""
     from analytics.embedded import EmbeddedStore  # noqa: PLC0415 it knows this module
 
-    return EmbeddedStore(State(settings.state_dir).history)
+    return EmbeddedStore(Places(settings.state_dir).history)

@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ClusterDoctorError, ConfigError
 from slurm_hooks.oneline import one_line
+from slurm_hooks.places import Places
 from slurm_hooks.settings import DEFAULT_PATH, VARIABLE, Settings, load_settings, settings_path
-from slurm_hooks.state import State
+
+if TYPE_CHECKING:
+    from slurm_hooks.state import State
 
 _GROUP = "cluster_doctor.commands"
 _DEBUG = "CLUSTER_DOCTOR_DEBUG"
@@ -32,8 +35,15 @@ class App:
         return load_settings(self._path)
 
     @property
-    def state(self) -> State:
-        """The state directory that the settings name."""
+    def places(self) -> Places:
+        """Where everything is kept in the state directory that the settings name."""
+        return Places(self.settings.state_dir)
+
+    @property
+    def state(self) -> "State":
+        """That state directory, for those who write in it or read more than one file of it."""
+        from slurm_hooks.state import State  # noqa: PLC0415 `status` is over before that is loaded
+
         return State(self.settings.state_dir)
 
 

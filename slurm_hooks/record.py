@@ -4,61 +4,18 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 
 from slurm_hooks.decode import DecodeError, decode, encode
 from slurm_hooks.errors import RecordError
+from slurm_hooks.outcome import Evidence, Outcome
+
+__all__ = ["MAX_BYTES", "VERSION", "Evidence", "Outcome", "Record", "dumps", "loads"]
 
 VERSION = 1
 MAX_BYTES = 1_000_000
 """A record larger than this is not one of ours."""
 
 _NAMESPACE = uuid.UUID("6f4d2f2e-0c57-5a0c-9d0a-3a1b6c1f0e55")
-
-
-class Outcome(StrEnum):
-    """How one check on one node ended; complete and disjoint."""
-
-    PASS = "pass"
-    WARN = "warn"
-    FAIL = "fail"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    SKIP = "skip"
-    PREEMPTED = "preempted"
-    CANCELLED = "cancelled"
-    NODE_FAIL = "node_fail"
-    NOT_STARTED = "not_started"
-
-    @property
-    def judged(self) -> bool:
-        """Whether it says something about the node; only these make a proof fresh."""
-        return self in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
-
-
-class Evidence(StrEnum):
-    """Whose word a record is."""
-
-    RUNNER = "runner"
-    """The runner's, on the node, with the batch's token."""
-
-    SLURM = "slurm"
-    """Inferred by the sweep from what slurmctld and slurmdbd say."""
-
-    CONFLICT = "conflict"
-    """The sweep's, where the runner's word and Slurm's cannot both be true."""
-
-    @property
-    def revision(self) -> int:
-        """Which of two records of one result counts: the higher, whenever it arrives."""
-        return {Evidence.SLURM: 1, Evidence.RUNNER: 2, Evidence.CONFLICT: 3}[self]
-
-    @property
-    def suffix(self) -> str:
-        """What marks its records' file names; one of conflict sorts after the one it overrules."""
-        return {Evidence.SLURM: ".inferred", Evidence.RUNNER: "", Evidence.CONFLICT: ".overruled"}[
-            self
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
