@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
@@ -10,8 +9,8 @@ from analytics.engine import NONE, Engine
 from analytics.layout import split
 from analytics.manifest import Segment
 from analytics.reader import SegmentReader
-from analytics.store import VIEWS
 from analytics.tables import RESULTS, TABLES, Table
+from analytics.views import VIEWS, mentioned, view
 from slurm_hooks.errors import StoreError
 
 if TYPE_CHECKING:
@@ -37,7 +36,8 @@ class EmbeddedStore:
         self._retention = retention
         self._readers = tuple(SegmentReader(table, directory / table.name) for table in TABLES)
         self._engine = Engine(f"store_{id(self):x}")
-        self._shown: Sequence[tuple[Segment, ...]] | None = None
+        self._made: dict[str, str] = {}
+        """The tables and views that the engine has, each with what made it."""
 
     @property
     def refused(self) -> Sequence[str]:
@@ -52,11 +52,11 @@ class EmbeddedStore:
 
     def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
         """Return the rows of *sql*."""
-        return self._answered(lambda: self._engine.rows(sql, parameters))
+        return self._answered(sql, lambda: self._engine.rows(sql, parameters))
 
     def query(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
         """Return the rows of *sql* as a frame."""
-        return self._answered(lambda: self._engine.frame(sql, parameters))
+        return self._answered(sql, lambda: self._engine.frame(sql, parameters))
 
     def untouched(self) -> bool:
         """Whether nothing was ever written."""
@@ -87,14 +87,14 @@ class EmbeddedStore:
     def close(self) -> None:
         """Let the engine go."""
         self._engine.close()
-        self._shown = None
+        self._made.clear()
 
-    def _answered(self, ask: Callable[[], Answer]) -> Answer:
+    def _answered(self, sql: str, ask: Callable[[], Answer]) -> Answer:
         """Return the answer; asks once more where a segment vanished meanwhile."""
         for last in (False, True):
             segments = self._segments()
             try:
-                self._show(segments)
+                self._show(segments, sql)
                 found = ask()
             except StoreError as error:
                 if last or not self._vanished(segments):
@@ -120,30 +120,29 @@ class EmbeddedStore:
             reader.vanished(found) for reader, found in zip(self._readers, segments, strict=True)
         )
 
-    def _show(self, segments: Sequence[tuple[Segment, ...]]) -> None:
-        """Make the tables read exactly *segments*."""
-        if self._shown == segments:
-            return
+    def _show(self, segments: Sequence[tuple[Segment, ...]], sql: str) -> None:
+        """Make the tables that *sql* is made of read exactly *segments*."""
+        tables: dict[str, str] = {}
         for reader, found in zip(self._readers, segments, strict=True):
-            for sql in _tables(reader, found):
-                self._engine.command(sql)
-        if self._shown is None:
-            for name in VIEWS:
-                self._engine.command(files("analytics").joinpath(f"sql/{name}.sql").read_text())
-        self._shown = segments
+            tables |= _tables(reader, found)
+        for name in mentioned(sql, tables):
+            made = view(name) if name in VIEWS else tables[name]
+            if self._made.get(name) != made:
+                self._engine.command(made)
+                self._made[name] = made
 
 
-def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Sequence[str]:
+def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Mapping[str, str]:
     """Return what makes a table of *segments*; of results also what view `history` is made of."""
     table, found = reader.table, split(segments)
     if table is not RESULTS:
-        return [_view(table.name, _all(reader, [one.name for one in segments]))]
+        return {table.name: _view(table.name, _all(reader, [one.name for one in segments]))}
     settled, contested = _all(reader, found.settled), _all(reader, found.contested)
     one_of_each = f"SELECT * FROM ({contested} ORDER BY {_LATEST} LIMIT 1 BY {_SAME})"  # noqa: S608
-    return [
-        _view(table.name, f"{settled} UNION ALL {contested}"),
-        _view("latest_results", f"{settled} UNION ALL {one_of_each}"),
-    ]
+    return {
+        table.name: _view(table.name, f"{settled} UNION ALL {contested}"),
+        "latest_results": _view("latest_results", f"{settled} UNION ALL {one_of_each}"),
+    }
 
 
 def _all(reader: SegmentReader, names: Sequence[str]) -> str:

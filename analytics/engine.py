@@ -197,7 +197,7 @@ def _time(value: object) -> datetime | None:
 
 def _number(value: object) -> float | None:
     """Return a float: JSON writes 2.0 as 2, and has no word for infinity, which comes as text."""
-    return None if value is None else float(str(value))
+    return value if value is None or isinstance(value, float) else float(str(value))
 
 
 def _map(value: object) -> object:

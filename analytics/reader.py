@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from analytics.manifest import SUFFIX, Segment, read_manifest
+from analytics.manifest import SUFFIX, Segment, files, read_manifest
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
 
@@ -54,6 +54,8 @@ class SegmentReader:
     def _named(self) -> Sequence[Segment]:
         manifest = read_manifest(self._directory)
         if manifest is None:
+            if not files(self._directory):
+                return ()  # nothing was ever written, as where nobody ever reacted
             from analytics.segments import Segments  # noqa: PLC0415 loads Polars; a rare case
 
             manifest = Segments(self.table, self._directory).manifest()

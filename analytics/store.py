@@ -12,9 +12,6 @@ from slurm_hooks.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
-VIEWS = ("history", "status", "visits", "runs", "reactions")
-"""Each in sql/, and each made of the ones before it and of the tables."""
-
 
 class Store(Protocol):
     """Where results are kept. Every method raises StoreError when it is refused."""

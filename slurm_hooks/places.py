@@ -100,7 +100,7 @@ class Places:
 
     @property
     def history(self) -> Path:
-        """A directory for each table, if the history is kept here; analytics knows what is in it."""
+        """A directory for each table, where the history is kept here (`analytics.layout`)."""
         return self.root / "history"
 
     @property
