@@ -16,12 +16,18 @@ from slurm_hooks.errors import StoreError
 if TYPE_CHECKING:
     import polars as pl
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 RETENTION = timedelta(days=400)
 
 _LATEST = ", ".join(f"{name} {'DESC' if down else 'ASC'}" for name, down in RESULTS.latest)
 _SAME = ", ".join(RESULTS.identity)
+_ONE_OF_EACH = f"SELECT * FROM contested_results ORDER BY {_LATEST} LIMIT 1 BY {_SAME}"  # noqa: S608
+_OF_RESULTS: Mapping[str, str] = {
+    "results": "SELECT * FROM settled_results UNION ALL SELECT * FROM contested_results",
+    "latest_results": f"SELECT * FROM settled_results UNION ALL SELECT * FROM ({_ONE_OF_EACH})",  # noqa: S608
+}
+"""What the two tables of results are for; view `history` is made of the second."""
 
 
 class EmbeddedStore:
@@ -89,7 +95,7 @@ class EmbeddedStore:
         self._engine.close()
         self._made.clear()
 
-    def _answered(self, sql: str, ask: Callable[[], Answer]) -> Answer:
+    def _answered(self, sql: str, ask: Callable[[], Found]) -> Found:
         """Return the answer; asks once more where a segment vanished meanwhile."""
         for last in (False, True):
             segments = self._segments()
@@ -125,29 +131,24 @@ class EmbeddedStore:
         tables: dict[str, str] = {}
         for reader, found in zip(self._readers, segments, strict=True):
             tables |= _tables(reader, found)
-        for name in mentioned(sql, tables):
-            made = view(name) if name in VIEWS else tables[name]
+        views = {
+            **{name: f"CREATE OR REPLACE VIEW {name} AS {of}" for name, of in _OF_RESULTS.items()},
+            **{name: view(name) for name in VIEWS},
+        }
+        for name in mentioned(sql, tables, views):
+            made = tables.get(name) or views[name]
             if self._made.get(name) != made:
                 self._engine.command(made)
                 self._made[name] = made
 
 
 def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Mapping[str, str]:
-    """Return what makes a table of *segments*; of results also what view `history` is made of."""
-    table, found = reader.table, split(segments)
+    """Return what makes the table of *segments*, those of results by who needs a second look."""
+    table = reader.table
     if table is not RESULTS:
-        return {table.name: _view(table.name, _all(reader, [one.name for one in segments]))}
-    settled, contested = _all(reader, found.settled), _all(reader, found.contested)
-    one_of_each = f"SELECT * FROM ({contested} ORDER BY {_LATEST} LIMIT 1 BY {_SAME})"  # noqa: S608
+        return {table.name: reader.table_of(table.name, [one.name for one in segments])}
+    found = split(segments)
     return {
-        table.name: _view(table.name, f"{settled} UNION ALL {contested}"),
-        "latest_results": _view("latest_results", f"{settled} UNION ALL {one_of_each}"),
+        "settled_results": reader.table_of("settled_results", found.settled),
+        "contested_results": reader.table_of("contested_results", found.contested),
     }
-
-
-def _all(reader: SegmentReader, names: Sequence[str]) -> str:
-    return f"SELECT * FROM {reader.source(names)}"  # noqa: S608 quoted
-
-
-def _view(name: str, sql: str) -> str:
-    return f"CREATE OR REPLACE VIEW {name} AS {sql}"

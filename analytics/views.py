@@ -2,7 +2,7 @@
 
 import functools
 import re
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from pathlib import Path
 
 VIEWS = ("history", "status", "visits", "runs", "reactions")
@@ -18,15 +18,20 @@ def view(name: str) -> str:
     return (_SQL / f"{name}.sql").read_text(encoding="utf-8")
 
 
-def mentioned(sql: str, tables: Collection[str]) -> list[str]:
-    """Return the *tables* and views that *sql* is made of, each after those it needs itself.
+def mentioned(sql: str, tables: Collection[str], views: Mapping[str, str]) -> list[str]:
+    """Return the *tables* and *views* that *sql* is made of, each after those it needs itself.
 
-    All of them where it names none, or asks what there is.
+    A view is made of tables and of views before it. All of them where *sql* names none, or
+    asks what there is.
     """
-    words = set(re.findall(r"\w+", sql))
-    if _ANY.search(sql) or words.isdisjoint({*tables, *VIEWS}):
-        return [*tables, *VIEWS]
-    for name in reversed(VIEWS):
+    words = _words(sql)
+    if _ANY.search(sql) or words.isdisjoint({*tables, *views}):
+        return [*tables, *views]
+    for name in reversed([*views]):
         if name in words:
-            words.update(re.findall(r"\w+", view(name)))
-    return [name for name in (*tables, *VIEWS) if name in words]
+            words |= _words(views[name])
+    return [name for name in (*tables, *views) if name in words]
+
+
+def _words(sql: str) -> set[str]:
+    return set(re.findall(r"\w+", sql))
