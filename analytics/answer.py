@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import date, datetime
 from typing import NamedTuple
 
 FORMAT = "JSONCompactEachRowWithNamesAndTypes"
@@ -14,6 +14,12 @@ SETTINGS = {
     "output_format_json_named_tuples_as_objects": "1",
 }
 """What `parsed` needs the engine to be told; else numbers may be texts and times local."""
+
+
+def quoted(text: str) -> str:
+    """Return *text* as ClickHouse writes a text in SQL."""
+    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
 
 class Answer(NamedTuple):
@@ -37,13 +43,13 @@ def parsed(answer: bytes) -> Answer:
     if not rows:
         return Answer(names, kinds, [])
     columns = [
-        list(map(convert, column)) if (convert := _CONVERTERS.get(_plain(kind))) else column
+        list(map(convert, column)) if (convert := _CONVERTERS.get(plain_kind(kind))) else column
         for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)
     ]
     return Answer(names, kinds, list(zip(*columns, strict=True)))
 
 
-def _plain(kind: str) -> str:
+def plain_kind(kind: str) -> str:
     """Return the type's name without what wraps it and what is in its brackets."""
     while kind.startswith(("Nullable(", "LowCardinality(")):
         kind = kind.partition("(")[2]
@@ -52,6 +58,10 @@ def _plain(kind: str) -> str:
 
 def _time(value: object) -> datetime | None:
     return None if value is None else datetime.fromisoformat(str(value))
+
+
+def _date(value: object) -> date | None:
+    return None if value is None else date.fromisoformat(str(value))
 
 
 def _number(value: object) -> float | None:
@@ -65,6 +75,8 @@ def _map(value: object) -> object:
 
 
 _CONVERTERS: Mapping[str, Callable[[object], object]] = {
+    "Date": _date,
+    "Date32": _date,
     "DateTime64": _time,
     "DateTime": _time,
     "Float64": _number,

@@ -5,6 +5,7 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from analytics.answer import Answer
 from analytics.engine import NONE, Engine
 from analytics.layout import split
 from analytics.manifest import Segment
@@ -64,6 +65,10 @@ class EmbeddedStore:
         """Return the rows of *sql* as a frame."""
         return self._answered(sql, lambda: self._engine.frame(sql, parameters))
 
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to what somebody else asks, who can only read."""
+        return self._answered(sql, lambda: self._engine.answer(sql), ours=False)
+
     def untouched(self) -> bool:
         """Whether nothing was ever written."""
         self._there()
@@ -95,8 +100,11 @@ class EmbeddedStore:
         self._engine.close()
         self._made.clear()
 
-    def _answered(self, sql: str, ask: Callable[[], Found]) -> Found:
-        """Return the answer; asks once more where a segment vanished meanwhile."""
+    def _answered(self, sql: str, ask: Callable[[], Found], *, ours: bool = True) -> Found:
+        """Return the answer; asks once more where a segment vanished meanwhile.
+
+        Where the question is *ours* a refusal is the history's fault, and else the question's.
+        """
         for last in (False, True):
             segments = self._segments()
             try:
@@ -104,9 +112,8 @@ class EmbeddedStore:
                 found = ask()
             except StoreError as error:
                 if last or not self._vanished(segments):
-                    raise StoreError(
-                        f"{self._directory}: the history gave no answer: {error}"
-                    ) from error
+                    failed = f"{self._directory}: the history gave no answer: " if ours else ""
+                    raise StoreError(f"{failed}{error}") from error
             else:
                 # The engine passes over a missing file of a list without a word.
                 if not self._vanished(segments):

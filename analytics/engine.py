@@ -74,6 +74,8 @@ class Engine:
             return parsed(reading.query(sql, FORMAT, params={}).bytes())
         except RuntimeError as error:
             raise StoreError(first_line(error)) from error
+        except ValueError as error:
+            raise StoreError(f"it answered in a form of its own: {error}") from error
         finally:
             reading.close()
 

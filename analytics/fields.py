@@ -36,6 +36,8 @@ class Field(Generic[T]):
     """What a person reads where there is none."""
     aliases: tuple[str, ...] = ()
     """What sacct(1) calls it."""
+    kind: type = str
+    """What a value is: text, int, float, bool, datetime, a list of texts, a dict of numbers."""
     right: bool = False
     flexible: bool = False
     style: Callable[[str], Style] = plain

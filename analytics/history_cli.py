@@ -5,7 +5,8 @@ from datetime import UTC, datetime, timedelta
 import click
 
 from analytics.ask import ask
-from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
+from analytics.option_types import JobIds, Moment
+from analytics.options import Filter, Shown, filters, fingers, in_order, of_clusters, presentation
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question
 from analytics.result import Result
@@ -13,6 +14,7 @@ from analytics.rows import HISTORY, HISTORY_DEFAULT, needed, parts
 from slurm_hooks.cli import App
 
 _DAY = timedelta(days=1)
+_EVER = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 @click.command(short_help="Show every result: by node, check, outcome and time.")
@@ -30,7 +32,15 @@ _DAY = timedelta(days=1)
     help="Results that ended then or earlier; now by default, with -s too.",
 )
 @click.option("-r", "--reverse", is_flag=True, help="Newest first.")
-@click.option("-X", "--allocations", is_flag=True, help="As in sacct; results have no steps.")
+@click.option(
+    "-j",
+    "--jobs",
+    type=JobIds(),
+    default=(),
+    help="Only what ran in these Slurm jobs, whenever it did.",
+)
+@fingers
+@of_clusters()
 @filters
 @presentation
 @click.pass_obj
@@ -40,7 +50,8 @@ def history(
     starttime: datetime | None,
     endtime: datetime | None,
     reverse: bool,
-    allocations: bool,  # noqa: ARG001 accepted because fingers know it
+    jobs: tuple[str, ...],
+    clusters: tuple[str, ...] | None,
     only: Filter,
     shown: Shown,
 ) -> None:
@@ -49,17 +60,20 @@ def history(
     Options and times are those of sacct(1), except that -s never changes the window. On a
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
-    columns = columns_for(HISTORY, HISTORY_DEFAULT, shown)
+    usual = HISTORY_DEFAULT if clusters is None else f"cluster {HISTORY_DEFAULT}"
+    columns = columns_for(HISTORY, usual, shown)
     until = endtime or datetime.now(UTC)
-    since = starttime or until - _DAY
+    since = starttime or (_EVER if jobs else until - _DAY)
     in_order(since, until)
     wanted = Wanted(
         cluster=app.settings.cluster,
+        clusters=clusters,
         since=since,
         until=until,
         nodes=only.nodes,
         checks=only.checks,
         outcomes=only.outcomes,
+        jobs=jobs,
         columns=needed(columns),
         newest_first=reverse,
     )

@@ -12,7 +12,8 @@ from analytics.heartbeat import confirmations, read_beat
 from analytics.journal_view import book
 from analytics.node_lines import NodeLine
 from analytics.node_sources import known_lines
-from analytics.options import Moment, Shown, in_order, presentation
+from analytics.option_types import Moment
+from analytics.options import Shown, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question

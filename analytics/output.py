@@ -5,7 +5,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import date, datetime
 from enum import Enum
 
 from analytics.fields import Chosen, T, utc_time
@@ -20,6 +20,8 @@ class Form(Enum):
     PARSABLE2 = "parsable2"
     JSON = "json"
     CSV = "csv"
+    PARQUET = "parquet"
+    """A file; `analytics.parquet` writes it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +50,13 @@ def _width() -> int:
 
 
 def lines(
-    columns: Sequence[Chosen[T]], rows: Sequence[T], form: Form, on: Screen, *, header: bool
+    columns: Sequence[Chosen[T]],
+    rows: Sequence[T],
+    form: Form,
+    on: Screen,
+    *,
+    header: bool,
+    delimiter: str = "|",
 ) -> Iterator[str]:
     """Yield *rows* line by line in *form*; times are local for people, UTC in JSON and CSV.
 
@@ -64,7 +72,10 @@ def lines(
         case Form.CSV:
             yield from _csv(columns, rows, header=header)
         case Form.PARSABLE | Form.PARSABLE2:
-            yield from _delimited(columns, rows, form, header=header)
+            end = delimiter if form is Form.PARSABLE else ""
+            yield from _delimited(columns, rows, delimiter, end, header=header)
+        case Form.PARQUET:
+            raise ValueError("Parquet has no lines")
 
 
 def plain(columns: Sequence[Chosen[T]], row: T) -> dict[str, object]:
@@ -73,14 +84,13 @@ def plain(columns: Sequence[Chosen[T]], row: T) -> dict[str, object]:
 
 
 def _delimited(
-    columns: Sequence[Chosen[T]], rows: Sequence[T], form: Form, *, header: bool
+    columns: Sequence[Chosen[T]], rows: Sequence[T], delimiter: str, end: str, *, header: bool
 ) -> Iterator[str]:
-    end = "|" if form is Form.PARSABLE else ""
     if header:
-        yield "|".join(column.column.title for column in columns) + end
+        yield delimiter.join(column.column.title for column in columns) + end
     cells = [neutral_all(column.field.shown(rows)) for column in columns]
     for row in zip(*cells, strict=True):
-        yield "|".join(row) + end
+        yield delimiter.join(row) + end
 
 
 def _json(columns: Sequence[Chosen[T]], rows: Sequence[T]) -> Iterator[str]:
@@ -115,4 +125,6 @@ def _csv_cell(value: object) -> object:
 
 
 def _plain(value: object) -> object:
-    return utc_time(value) if isinstance(value, datetime) else value
+    if isinstance(value, datetime):
+        return utc_time(value)
+    return value.isoformat() if isinstance(value, date) else value

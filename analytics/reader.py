@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from analytics.answer import quoted
 from analytics.manifest import SUFFIX, Segment, files, read_manifest
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
@@ -47,7 +48,7 @@ class SegmentReader:
         """
         if set(str(self._directory)) & set("{}*?"):
             raise StoreError(f"{self._directory}: a history's path cannot hold any of {{}}*?")
-        listed = _quoted(f"{self._directory}/{{{','.join(names)}}}{SUFFIX}")
+        listed = quoted(f"{self._directory}/{{{','.join(names)}}}{SUFFIX}")
         engine = f"File(Parquet, {listed})" if names else "Null"
         return f"CREATE OR REPLACE TABLE {name} ({self.table.structure}) ENGINE = {engine}"
 
@@ -78,8 +79,3 @@ class SegmentReader:
 
     def _path(self, segment: Segment) -> Path:
         return self._directory / f"{segment.name}{SUFFIX}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

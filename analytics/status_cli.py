@@ -8,7 +8,7 @@ import click
 from analytics.ask import nothing_yet, warn
 from analytics.heartbeat import confirmations, last_sweep, read_beat, warning
 from analytics.natural import natural
-from analytics.options import Filter, Shown, filters, presentation
+from analytics.options import Filter, Shown, alone, filters, fingers, of_clusters, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.snapshot import Snapshot, SnapshotUnusableError
@@ -20,10 +20,12 @@ from slurm_hooks.errors import StoreError
 
 
 @click.command(short_help="Show how each check on each node stands.")
+@fingers
+@of_clusters("the snapshot is of one cluster")
 @filters
 @presentation
 @click.pass_obj
-def status(app: App, *, only: Filter, shown: Shown) -> None:
+def status(app: App, *, clusters: tuple[str, ...] | None, only: Filter, shown: Shown) -> None:
     """Show the latest judgement of each check on each node.
 
     REMARK adds how a later visit ended that could not judge; -s selects by either. A fail
@@ -31,6 +33,7 @@ def status(app: App, *, only: Filter, shown: Shown) -> None:
     terminal the table is cut to its width; in a pipe nothing is cut. Times are local.
     """
     columns = columns_for(STATUS, STATUS_DEFAULT, shown)
+    alone(clusters, app.settings.cluster, 'sql "SELECT * FROM status" shows all')
     now = datetime.now(UTC)
     beat = read_beat(app.places.heartbeat)
     lines = _lines(app, only, confirmations(beat), now)

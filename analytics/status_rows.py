@@ -85,6 +85,7 @@ STATUS: Sequence[Field[Line]] = (
         meaning="of a fail: whether it repeated as often as the check wants before it counts",
         value=lambda line: line.confirmed,
         text=lambda value: "yes" if value else "no",
+        kind=bool,
     ),
     when(
         "judged",
@@ -98,6 +99,7 @@ STATUS: Sequence[Field[Line]] = (
         meaning="how long ago that was, in seconds",
         value=lambda line: line.standing.judged and _age_s(line.standing.judged, line.now),
         text=age,
+        kind=float,
         right=True,
     ),
     Field(

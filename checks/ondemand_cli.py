@@ -11,7 +11,8 @@ import click
 
 from analytics.fields import Field
 from analytics.natural import natural
-from analytics.options import AS_TABLE, Names, NodeList, Outcomes
+from analytics.option_types import Names, NodeList, Outcomes
+from analytics.options import AS_TABLE
 from analytics.present import columns_for, show
 from analytics.result import Result, result
 from analytics.rows import HISTORY
