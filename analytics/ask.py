@@ -1,6 +1,8 @@
 """Asks the history on a command's behalf: lazily, and what is not read is named on stderr."""
 
-from collections.abc import Mapping
+import contextlib
+import signal
+from collections.abc import Iterator, Mapping
 
 import click
 
@@ -19,10 +21,24 @@ def ask(app: App, sql: str, bound: Mapping[str, object]) -> list[tuple[object, .
     store = open_store(app.settings)
     if is_new(app.places, store):
         return []
-    found = store.rows(sql, bound)
+    with interruptible():
+        found = store.rows(sql, bound)
     for line in store.refused:
         warn(line)
     return found
+
+
+@contextlib.contextmanager
+def interruptible() -> Iterator[None]:
+    """Let Ctrl-C end the process at once while the engine works, which would not listen to Python.
+
+    For those who only read: nothing is tidied up.
+    """
+    before = signal.signal(signal.SIGINT, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def nothing_yet(app: App) -> bool:

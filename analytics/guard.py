@@ -59,6 +59,9 @@ def _written_elsewhere(words: Sequence[str]) -> str | None:
 
 
 def _in_a_form_of_its_own(words: Sequence[str]) -> str | None:
+    for word, name, equals in zip(words, words[1:], words[2:], strict=False):
+        if word == "SETTINGS" and equals == "=":
+            return f"no settings can be changed; leave SETTINGS {name.lower()} out"
     if len(words) > 2 and words[-2] == "FORMAT":
         return "FORMAT is not for here; use -P, --json, --csv or --parquet FILE"
     return None

@@ -18,6 +18,7 @@ from slurm_hooks.state import State
 
 ROOT = Path(__file__).parent.parent
 OURS = {name: f"analytics.{name}_cli:{name}" for name in ("status", "history", "ingest")} | {
+    "sql": "analytics.sql_cli:sql",
     "runs": "analytics.runs_cli:runs",
     "nodes": "analytics.nodes_cli:nodes",
     "node": "analytics.node_cli:node",
