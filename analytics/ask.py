@@ -7,6 +7,10 @@ from collections.abc import Iterator, Mapping
 import click
 
 from slurm_hooks.cli import App
+from slurm_hooks.oneline import one_line
+
+_MOST = 2_000
+"""Characters of a warning; a file's name or content may be in it."""
 
 
 def ask(app: App, sql: str, bound: Mapping[str, object]) -> list[tuple[object, ...]]:
@@ -56,4 +60,4 @@ def nothing_yet(app: App) -> bool:
 def warn(text: str | None) -> None:
     """Say on one line of stderr what a person should know, if there is anything."""
     if text:
-        click.echo(f"cluster-doctor: warning: {' '.join(text.split())}", err=True)
+        click.echo(f"cluster-doctor: warning: {one_line(text, _MOST)}", err=True)

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from enum import Enum
+from math import isfinite
 
 from analytics.fields import Chosen, T, utc_time
 from analytics.table import neutral, neutral_all, table
@@ -99,8 +100,27 @@ def _json(columns: Sequence[Chosen[T]], rows: Sequence[T]) -> Iterator[str]:
     cells = [list(map(_plain, map(column.field.value, rows))) for column in columns]
     yield "["
     for number, row in enumerate(zip(*cells, strict=True), start=1):
-        yield json.dumps(dict(zip(names, row, strict=True))) + ("," if number < len(rows) else "")
+        yield _object(dict(zip(names, row, strict=True))) + ("," if number < len(rows) else "")
     yield "]"
+
+
+def _object(row: Mapping[str, object]) -> str:
+    try:
+        return _ENCODED(row)
+    except ValueError:
+        return _ENCODED(_finite(row))
+
+
+_ENCODED = json.JSONEncoder(allow_nan=False).encode
+
+
+def _finite(value: object) -> object:
+    """Return *value* with null for what JSON has no number for."""
+    if isinstance(value, float):
+        return value if isfinite(value) else None
+    if isinstance(value, Mapping):
+        return {key: _finite(one) for key, one in value.items()}
+    return [_finite(one) for one in value] if isinstance(value, list | tuple) else value
 
 
 def _csv(columns: Sequence[Chosen[T]], rows: Sequence[T], *, header: bool) -> Iterator[str]:

@@ -25,6 +25,9 @@ from slurm_hooks.state_files import (
 )
 from slurm_hooks.suspension import Suspensions
 
+_LONGEST_NAME = 230
+"""Bytes; a file's name has at most 255, and some are added."""
+
 
 class State(Places):
     """One state directory. Methods that write raise StateError when they cannot."""
@@ -263,13 +266,15 @@ class State(Places):
     def set_aside(self, path: Path, reason: str) -> None:
         """Move *path* to the aside directory with *reason* written beside it.
 
-        What lies there already under its name stays; this one gets a number.
+        What lies there already under its name stays; this one gets a number. A name that
+        leaves no room for more is cut.
         """
-        target = self.aside / path.name
+        name = os.fsdecode(os.fsencode(path.name)[:_LONGEST_NAME])
+        target = self.aside / name
         for number in itertools.count(1):
             if not target.exists():
                 break
-            target = self.aside / f"{path.name}.{number}"
+            target = self.aside / f"{name}.{number}"
         try:
             write_file(target.with_name(f"{target.name}.reason"), f"{reason}\n".encode())
             path.rename(target)
