@@ -163,10 +163,7 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "a check of ten thousand letters": (_with(check="c" * 10_000), "does not run 'ccc"),
     "control characters": (_with(check="\x1b[2J"), "does not run '\\x1b[2J'"),
     "a huge duration": (_with(duration_s=10**400), "duration_s: expected a finite number"),
-    "an endless number": (
-        _with(job_id=0).replace(b'"job_id": 0', b'"job_id": ' + b"9" * 5000),
-        "JSON",
-    ),
+    "an endless number": (_with().replace(b"4711", b"9" * 5000), "not JSON"),
     "a guessed pass": (_with(evidence="slurm"), "its name should be"),
 }
 
@@ -242,7 +239,7 @@ def test_a_file_that_vanishes_is_named_and_stops_nothing(state: State) -> None:
 
 
 def test_a_name_that_no_terminal_should_see_is_set_aside_like_any_other(state: State) -> None:
-    for name in (b"\xff.json", b"a\n\x1b[2J.json", b"n" * 240):
+    for name in (b"\xff.json", b"a\n\x1b[2J.json", b"n" * 255):
         (state.spool / os.fsdecode(name)).write_bytes(b"odd")
     put(state, record(batch()))
     done = _ingest(state)
