@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -139,6 +138,8 @@ class Snapshot:
             temporary.unlink(missing_ok=True)
             if keep:
                 with self._reading():
+                    import shutil  # noqa: PLC0415 readers copy nothing
+
                     shutil.copyfile(self._path, temporary)
             with contextlib.closing(sqlite3.connect(temporary)) as connection:
                 # What survives a crash is decided by the rename below, not by SQLite's journal.

@@ -4,16 +4,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from analytics.answer import Answer
 from analytics.engine import NONE
 from analytics.tables import RESULTS, Table
+from slurm_hooks.places import Places
 from slurm_hooks.settings import Settings
-from slurm_hooks.state import State
 
 if TYPE_CHECKING:
     import polars as pl
-
-VIEWS = ("history", "status", "visits", "runs", "reactions", "sweeps", "nodes", "coverage")
-"""Each in sql/, and each made of the ones before it and of the tables."""
 
 
 class Store(Protocol):
@@ -39,6 +37,14 @@ class Store(Protocol):
         """Return the same as a frame."""
         ...
 
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to one statement of somebody else's, as it is.
+
+        It is run where the engine or the server lets nothing be changed, and no setting.
+        What else it must not do, `analytics.guard` has looked for.
+        """
+        ...
+
     def untouched(self) -> bool:
         """Whether it can be told without an engine that nothing was ever written."""
         ...
@@ -59,4 +65,4 @@ def open_store(settings: Settings) -> Store:
     """Return the store that *settings* ask for; connects to nothing yet."""
     from analytics.embedded import EmbeddedStore  # noqa: PLC0415 it knows this module
 
-    return EmbeddedStore(State(settings.state_dir).history)
+    return EmbeddedStore(Places(settings.state_dir).history)

@@ -10,8 +10,8 @@ from analytics.ask import warn
 from analytics.coverage import PAIRS
 from analytics.fleet_facts import FAILING, NODES, Facts
 from analytics.heartbeat import confirmations, read_beat
+from analytics.natural import natural
 from analytics.node_sources import ask_slurm
-from analytics.rows import natural
 from analytics.snapshot import Row, Snapshot, SnapshotUnusableError, briefs, time_of
 from analytics.standing import confirmed
 from checks.catalogue import Catalogue

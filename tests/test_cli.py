@@ -101,7 +101,7 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
         (["status", "-N", "n[3"], "'n[3' has an unbalanced '['"),
         (["status", "-o", "nod"], "there is no field 'nod' (did you mean 'node'?); --helpformat"),
         (["status", "-o", "node%x"], "'x' is not a width; write it like node%20 or node%-20"),
-        (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json and --csv"),
+        (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json, --csv"),
         (["history", "-S", "soon"], "'soon' is not a time; write it like 2030-11-21T14:30"),
         (["history", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),
         (["runs", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),

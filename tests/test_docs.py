@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from analytics.embedded import EmbeddedStore
-from analytics.store import VIEWS
 from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS, TABLES, Table
+from analytics.views import VIEWS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("tests/lab/*.md")])
