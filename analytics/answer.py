@@ -22,6 +22,10 @@ def quoted(text: str) -> str:
     return f"'{escaped}'"
 
 
+_AT_ONCE = 10_000
+"""Lines that are read together: what is read of them takes several times their memory."""
+
+
 class Answer(NamedTuple):
     """What ClickHouse answered."""
 
@@ -39,14 +43,16 @@ def parsed(answer: bytes) -> Answer:
         return Answer((), (), [])
     names: Sequence[str] = json.loads(lines[0])
     kinds: Sequence[str] = json.loads(lines[1])
-    rows: list[list[object]] = json.loads(f"[{','.join(lines[2:-1])}]")
-    if not rows:
-        return Answer(names, kinds, [])
-    columns = [
-        list(map(convert, column)) if (convert := _CONVERTERS.get(plain_kind(kind))) else column
-        for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)
-    ]
-    return Answer(names, kinds, list(zip(*columns, strict=True)))
+    converters = [_CONVERTERS.get(plain_kind(kind)) for kind in kinds]
+    found: list[tuple[object, ...]] = []
+    for start in range(2, len(lines) - 1, _AT_ONCE):
+        part = json.loads(f"[{','.join(lines[start : min(start + _AT_ONCE, len(lines) - 1)])}]")
+        columns = [
+            list(map(convert, column)) if convert else column
+            for convert, column in zip(converters, zip(*part, strict=True), strict=True)
+        ]
+        found += zip(*columns, strict=True)
+    return Answer(names, kinds, found)
 
 
 def plain_kind(kind: str) -> str:
