@@ -40,7 +40,7 @@ def sql(app: App, *, statement: str | None, path: Path | None, tables: bool, sho
     """
     if sum((statement is not None, path is not None, tables)) != 1:
         raise click.UsageError("give SQL, or - to read it from standard input, --file or --tables.")
-    asked = _TABLES if tables else _read(statement, path)
+    asked = _tables() if tables else _read(statement, path)
     if nothing_yet(app):
         warn("nothing was ever recorded, so there is nothing to ask; sweeps do that")
         return
@@ -52,9 +52,13 @@ def sql(app: App, *, statement: str | None, path: Path | None, tables: bool, sho
     show(columns(found), found.rows, shown)
 
 
-_TABLES = """SELECT table AS view, name AS column, type FROM system.columns
-WHERE database = currentDatabase() AND table IN ('history', 'status', 'visits', 'runs', 'reactions')
-ORDER BY indexOf(['history', 'status', 'visits', 'runs', 'reactions'], table), position"""
+def _tables() -> str:
+    views = ", ".join(map(quoted, VIEWS))
+    return (
+        "SELECT table AS view, name AS column, type FROM system.columns "  # noqa: S608 ours
+        f"WHERE database = currentDatabase() AND table IN ({views}) "
+        f"ORDER BY indexOf([{views}], table), position"
+    )
 
 
 def ask_read_only(store: Store, statement: str) -> Answer:
