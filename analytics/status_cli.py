@@ -36,12 +36,7 @@ def status(app: App, *, clusters: tuple[str, ...] | None, only: Filter, shown: S
     alone(clusters, app.settings.cluster, 'sql "SELECT * FROM status" shows all')
     now = datetime.now(UTC)
     beat = read_beat(app.places.heartbeat)
-    lines = _lines(app, only, confirmations(beat), now)
-    rows = [
-        line
-        for line in lines
-        if only.takes(line.check, line.main.outcome, line.standing.attempt.outcome)
-    ]
+    rows = _lines(app, only, confirmations(beat), now)
     show(columns, rows, shown)
     ended = last_sweep(beat)
     if shown.form is Form.TABLE and shown.header:
@@ -52,7 +47,7 @@ def status(app: App, *, clusters: tuple[str, ...] | None, only: Filter, shown: S
 def _lines(app: App, only: Filter, confirm: Mapping[str, Confirm], now: datetime) -> list[Line]:
     snapshot = Snapshot(app.places.snapshot)
     try:
-        found = snapshot.standings(only.nodes or None)
+        found = snapshot.standings(only.nodes or None, checks=only.checks, outcomes=only.outcomes)
     except SnapshotUnusableError as error:
         if nothing_yet(app):
             return []
