@@ -32,8 +32,8 @@ _MOST = 1_000_000
 @presentation_of_answers
 @click.pass_obj
 def sql(app: App, *, statement: str | None, path: Path | None, tables: bool, shown: Shown) -> None:
-    """Answer one statement of ClickHouse's SQL about the views history, status, visits, runs and
-    reactions: SELECT, WITH, EXPLAIN, DESCRIBE, SHOW. - reads it from standard input.
+    """Answer one statement of ClickHouse's SQL about the history's views: SELECT, WITH, EXPLAIN,
+    DESCRIBE, SHOW, EXISTS. - reads it from standard input.
 
     It is run in a read-only mode, and refused where it would write a file or reach anything
     but the history. The views hold every cluster of the history. Times are local in tables.
