@@ -6,7 +6,16 @@ import click
 
 from analytics.ask import ask
 from analytics.option_types import JobIds, Moment
-from analytics.options import Filter, Shown, filters, fingers, in_order, of_clusters, presentation
+from analytics.options import (
+    Filter,
+    Shown,
+    filters,
+    fingers,
+    in_order,
+    nobodys,
+    of_clusters,
+    presentation,
+)
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question
 from analytics.result import Result
@@ -40,6 +49,7 @@ _EVER = datetime(1970, 1, 1, tzinfo=UTC)
     help="Only what ran in these Slurm jobs, whenever it did.",
 )
 @fingers
+@nobodys
 @of_clusters()
 @filters
 @presentation

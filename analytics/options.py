@@ -142,6 +142,15 @@ fingers = click.option(
 )
 """What is typed out of habit, and changes nothing."""
 
+nobodys = click.option(
+    "-a",
+    "--allusers",
+    is_flag=True,
+    expose_value=False,
+    help="As in sacct; results are no user's.",
+)
+"""Another, where -a is free."""
+
 
 def presentation(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that choose what is shown; *command* gets them as ``shown``."""

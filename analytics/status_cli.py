@@ -8,7 +8,16 @@ import click
 from analytics.ask import nothing_yet, warn
 from analytics.heartbeat import confirmations, last_sweep, read_beat, warning
 from analytics.natural import natural
-from analytics.options import Filter, Shown, alone, filters, fingers, of_clusters, presentation
+from analytics.options import (
+    Filter,
+    Shown,
+    alone,
+    filters,
+    fingers,
+    nobodys,
+    of_clusters,
+    presentation,
+)
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.snapshot import Snapshot, SnapshotUnusableError
@@ -21,6 +30,7 @@ from slurm_hooks.errors import StoreError
 
 @click.command(short_help="Show how each check on each node stands.")
 @fingers
+@nobodys
 @of_clusters("the snapshot is of one cluster")
 @filters
 @presentation

@@ -74,7 +74,7 @@ def _lines(site: Site, *arguments: str) -> Sequence[str]:
         (["--cluster", "gamma"], []),
         (["-j", "17"], ["n2"]),
         (["--jobs=17,4711"], ["n1", "n2"]),
-        (["-X", "--nodelist=n1", "--state=pass"], ["n1"]),
+        (["-aX", "--nodelist=n1", "--state=pass"], ["n1"]),
     ],
 )
 def test_options_of_sacct_choose_results(
@@ -256,6 +256,7 @@ def test_twenty_thousand_results_are_written_out_in_a_blink() -> None:
 SACCT_KNOWS = {
     "-S": "--starttime", "-E": "--endtime", "-N": "--nodelist", "-s": "--state", "-o": "--format",
     "-n": "--noheader", "-P": "--parsable2", "-p": "--parsable", "-X": "--allocations",
+    "-a": "--allusers",
     "-L": "--allclusters", "-M": "--clusters", "-j": "--jobs", "-l": "--long", "-e": "--helpformat",
 }  # fmt: skip
 
