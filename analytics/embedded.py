@@ -94,6 +94,9 @@ class EmbeddedStore:
             )
         ]
 
+    def rebuild(self) -> None:
+        """Nothing: every view is made of the segments at each question."""
+
     def close(self) -> None:
         """Let the engine go."""
         self._engine.close()

@@ -7,15 +7,14 @@ itself, rows that are there twice are one row in every view, and the snapshot's 
 counts a result once. What sweeps tell comes last, by the same rule (`analytics.take_sweeps`).
 """
 
-import contextlib
-import time
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
 from pathlib import Path
 
 from analytics.admit import why_not
+from analytics.alone import alone
 from analytics.effects import Disk, Effects
 from analytics.planned import Planned, planned
 from analytics.reaction_changes import changed, revisions
@@ -26,7 +25,6 @@ from analytics.take_sweeps import take_sweeps
 from analytics.told import read_told
 from slurm_hooks.batch import Batch
 from slurm_hooks.errors import RecordError, StateError, StoreError
-from slurm_hooks.files import locked
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.record import Evidence, Record, loads
 from slurm_hooks.state import State
@@ -91,43 +89,19 @@ def ingest(
     """
     state.prepare()
     work = effects or Disk(state, store, cluster=cluster, now=now)
-    with _alone(state, wait_s):
+    with alone(state, wait_s=wait_s):
         return _Round(state, work, cluster=cluster, now=now, compared=compared).all(progress)
 
 
 def rebuild(state: State, store: Store, *, cluster: str, now: datetime) -> None:
-    """Make the status snapshot anew from the history.
+    """Make the status anew from the history: what the store keeps of it, and the snapshot.
 
     Raises:
         StoreError: the history could not be read, or the snapshot not written.
     """
-    with _alone(state, wait_s=60.0):
+    with alone(state):
+        store.rebuild()
         Disk(state, store, cluster=cluster, now=now).rebuild()
-
-
-@contextlib.contextmanager
-def _alone(state: State, wait_s: float) -> Iterator[None]:
-    """Hold the ingest lock, waiting for another ingest to end, but not for ever."""
-    path = state.root / "ingest.lock"
-    ends_at = time.monotonic() + wait_s
-    with contextlib.ExitStack() as stack:
-        while not _lock(path, stack):
-            if time.monotonic() > ends_at:
-                raise StateError(f"{path}: another ingest has held it for {wait_s:.0f} s")
-            time.sleep(0.1)
-        yield
-
-
-def _lock(path: Path, stack: contextlib.ExitStack) -> bool:
-    """Leave the lock's release to *stack*, if it could be had."""
-    try:
-        with contextlib.ExitStack() as attempt:
-            held = attempt.enter_context(locked(path, blocking=False))
-            if held:
-                stack.push(attempt.pop_all())
-            return held
-    except OSError as error:
-        raise StateError(f"{path}: cannot lock it: {error.strerror}") from error
 
 
 class _Round:

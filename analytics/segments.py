@@ -8,8 +8,9 @@ backup looks like that, and so does what a killed writer left.
 import hashlib
 import io
 from array import array
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import polars as pl
 
@@ -48,7 +49,8 @@ class Segments:
         try:
             self.make()
             manifest = self.manifest()
-            added = [self.write(part) for part in self._parts(rows, manifest)]
+            parts = self._parts(rows, manifest)
+            added = [self.write(part, known=manifest.by_name) for part in parts]
             write_manifest(self.directory, manifest.adding(added))
         except OSError as error:
             raise unwritable(self.directory, error) from error
@@ -74,19 +76,36 @@ class Segments:
         segments = [one for one in whole if isinstance(one, Segment)]
         return Manifest(segments=tuple(sorted(segments, key=lambda one: (one.first, one.name))))
 
-    def write(self, rows: pl.DataFrame, *, settled: bool = False) -> Segment:
+    def write(
+        self,
+        rows: pl.DataFrame,
+        *,
+        settled: bool = False,
+        known: Mapping[str, Segment] = MappingProxyType({}),
+    ) -> Segment:
         """Write *rows* as one segment, and return what a manifest says of it.
+
+        One of the *known* that has the same rows stays as it is: it was ingested first.
 
         Raises:
             OSError: it cannot be written.
         """
         ordered = rows.sort(*self.table.order)
+        name = _name(self.table, ordered, settled=settled)
+        if name in known and self.is_whole(known[name]):
+            return known[name]
         buffer = io.BytesIO()
         ordered.write_parquet(buffer, compression="zstd", row_group_size=_ROW_GROUP)
-        name = _name(self.table, ordered, settled=settled)
         data = buffer.getvalue()
         write_durably(self.directory / f"{name}{SUFFIX}", data, mode=_SEGMENT_MODE)
         return describe(ordered, self.table, name=name, size=len(data), settled=settled)
+
+    def is_whole(self, segment: Segment) -> bool:
+        """Return whether *segment* is there with the size that it was written with."""
+        try:
+            return (self.directory / f"{segment.name}{SUFFIX}").stat().st_size == segment.size
+        except FileNotFoundError:
+            return False
 
     def _parts(self, rows: pl.DataFrame, manifest: Manifest) -> Sequence[pl.DataFrame]:
         """Cut *rows* where settled segments end, so that no new one reaches over two of them."""

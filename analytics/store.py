@@ -13,6 +13,8 @@ from slurm_hooks.settings import Settings
 if TYPE_CHECKING:
     import polars as pl
 
+    from analytics.embedded import EmbeddedStore
+
 
 class Store(Protocol):
     """Where results are kept. Every method raises StoreError when it is refused."""
@@ -56,6 +58,10 @@ class Store(Protocol):
         """
         ...
 
+    def rebuild(self) -> None:
+        """Make anew what the views rest on besides the rows; the embedded store has no such."""
+        ...
+
     def close(self) -> None:
         """Let connections and engines go."""
         ...
@@ -63,6 +69,15 @@ class Store(Protocol):
 
 def open_store(settings: Settings) -> Store:
     """Return the store that *settings* ask for; connects to nothing yet."""
+    if settings.store.embedded:
+        return embedded(settings)
+    from analytics.clickhouse import ClickHouseStore  # noqa: PLC0415 it knows this module
+
+    return ClickHouseStore(settings.store)
+
+
+def embedded(settings: Settings) -> "EmbeddedStore":
+    """Return the store in the state directory, whichever the settings ask for."""
     from analytics.embedded import EmbeddedStore  # noqa: PLC0415 it knows this module
 
-    return EmbeddedStore(Places(settings.state_dir).history)
+    return EmbeddedStore(Places(settings.state_dir).history, retention=settings.store.retention)

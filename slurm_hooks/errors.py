@@ -8,6 +8,7 @@ ClusterDoctorError
 ├── RecordError        a record is not one of ours, not whole, or too new
 ├── ScheduleError      scrontab, crontab or systemd refused
 └── StoreError         the history refused, or gave no answer in time
+    └── UnansweredError     whether it did what was asked cannot be told
 
 Commands print the message and exit 1. Hooks log it and exit 0.
 """
@@ -43,3 +44,7 @@ class ScheduleError(ClusterDoctorError):
 
 class StoreError(ClusterDoctorError):
     """The history could not be read or written."""
+
+
+class UnansweredError(StoreError):
+    """The connection broke before the answer was there; asking again may help."""

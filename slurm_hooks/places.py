@@ -32,6 +32,7 @@ class Places:
         sweeps/<time>.json               what a sweep tells, on its way to the history
         first-seen.json                  since when each check is known
         told-reactions.json              which states of reactions are in the history
+        export.json import.json          how far the history is copied to a server, or back
         told-nodes.json                  what sweeps told of each node last; may be lost
         status.sqlite free-nodes.txt heartbeat.json
     """
@@ -104,6 +105,15 @@ class Places:
     def history(self) -> Path:
         """A directory for each table, where the history is kept here (`analytics.layout`)."""
         return self.root / "history"
+
+    @property
+    def ingest_lock(self) -> Path:
+        """Held by whoever writes the history or the snapshot."""
+        return self.root / "ingest.lock"
+
+    def transfer(self, way: str) -> Path:
+        """How far `store export` or `store import` is; analytics.transfer_file knows its form."""
+        return self.root / f"{way}.json"
 
     @property
     def snapshot(self) -> Path:

@@ -10,9 +10,13 @@ from enum import StrEnum
 from pathlib import Path
 
 from slurm_hooks.decode import DecodeError, decode
-from slurm_hooks.duration import format_duration, parse_duration
+from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.lemon_settings import LemonSettings, RawLemon, lemon_settings
+from slurm_hooks.setting import absolute as _absolute
+from slurm_hooks.setting import duration as _duration
+from slurm_hooks.setting import name as _name
+from slurm_hooks.store_settings import RawStore, StoreSettings, store_settings
 from slurm_hooks.target import Target, check_target
 
 DEFAULT_PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
@@ -111,6 +115,7 @@ class _File:
     exclude_nodes: str = ""
     environment: dict[str, str] = field(default_factory=dict)
     reactions: _Reactions = field(default_factory=_Reactions)
+    store: RawStore = field(default_factory=RawStore)
     lemon: RawLemon = field(default_factory=RawLemon)
 
 
@@ -159,6 +164,7 @@ class Settings:
     environment: dict[str, str]
     """Added to the environment of every check program."""
     reactions: ReactionSettings
+    store: StoreSettings
     lemon: LemonSettings
 
     @property
@@ -240,6 +246,7 @@ def parse_settings(text: str, path: Path) -> Settings:
         exclude_nodes=raw.exclude_nodes,
         environment=_environment(path, raw.environment),
         reactions=_reactions(path, raw.reactions),
+        store=store_settings(path, raw.store),
         lemon=lemon_settings(raw.lemon, path),
     )
     least = settings.queue_limit + settings.visit_budget
@@ -250,31 +257,6 @@ def parse_settings(text: str, path: Path) -> Settings:
             "while they run"
         )
     return settings
-
-
-def _name(path: Path, key: str, text: str) -> str:
-    if not re.fullmatch(r"[A-Za-z0-9_][A-Za-z0-9_.-]{0,63}", text):
-        raise ConfigError(f"{path}: {key}: {text!r} is not a plain name of at most 64 characters")
-    return text
-
-
-def _absolute(path: Path, key: str, text: str) -> Path:
-    found = Path(text)
-    if not found.is_absolute() or "\n" in text or "\0" in text:
-        raise ConfigError(f"{path}: {key}: {text!r} is not an absolute path")
-    return found
-
-
-def _duration(
-    path: Path, key: str, text: str, least: timedelta = timedelta(minutes=1)
-) -> timedelta:
-    try:
-        length = parse_duration(text)
-    except ValueError as error:
-        raise ConfigError(f"{path}: {key}: {error}") from error
-    if length < least:
-        raise ConfigError(f"{path}: {key}: {text!r} is less than {format_duration(least)}")
-    return length
 
 
 def _window(path: Path, key: str, text: str) -> timedelta:

@@ -23,6 +23,7 @@ OURS = {name: f"analytics.{name}_cli:{name}" for name in ("status", "history", "
     "nodes": "analytics.nodes_cli:nodes",
     "node": "analytics.node_cli:node",
     "reactions": "analytics.reactions_cli:reactions",
+    "store": "analytics.store_cli:store",
     "report": "checks.report_cli:report",
 }
 

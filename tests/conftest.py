@@ -1,4 +1,4 @@
-"""Fixtures that more than one test file needs: the lab."""
+"""Fixtures that more than one test file needs: the lab, and a ClickHouse server."""
 
 import os
 import signal
@@ -10,6 +10,7 @@ from typing import NoReturn
 import pytest
 from hypothesis import settings
 
+from tests.clickhouse import REAL, ClickHouse, real, start
 from tests.lab import Lab, LabError
 from tests.lab.install import build_wheel
 from tests.site import make_room, suspend_shipped
@@ -20,6 +21,16 @@ settings.register_profile("ci", deadline=None, derandomize=True)
 settings.load_profile("ci" if os.environ.get("CI") else "here")
 
 MakeLab = Callable[..., Lab]
+
+
+@pytest.fixture(scope="session")
+def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]:
+    """A ClickHouse server for all tests: the one that the environment names, or the front."""
+    if os.environ.get(REAL):
+        yield real(os.environ[REAL])
+        return
+    with start(tmp_path_factory.mktemp("clickhouse")) as made:
+        yield made
 
 
 @pytest.fixture(scope="session")

@@ -11,6 +11,7 @@ from slurm_hooks import settings as module
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.lemon_settings import RawLemon
 from slurm_hooks.settings import Settings, load_settings, parse_settings
+from slurm_hooks.store_settings import RawStore
 
 PATH = Path("/etc/cluster-doctor/cluster-doctor.toml")
 LEAST = 'cluster = "c"\nstate_dir = "/s"\nlog_dir = "/l"\n'
@@ -81,8 +82,9 @@ def test_every_key_and_its_default_is_documented() -> None:
     documented = {line.split("`")[1]: line for line in rows}
     keys = {field.name: field for field in dataclasses.fields(module._File)}
     keys |= {f"reactions.{one.name}": one for one in dataclasses.fields(module._Reactions)}
+    keys |= {f"store.{one.name}": one for one in dataclasses.fields(RawStore)}
     keys |= {f"lemon.{one.name}": one for one in dataclasses.fields(RawLemon)}
-    del keys["reactions"], keys["lemon"]
+    del keys["reactions"], keys["store"], keys["lemon"]
     assert set(documented) == set(keys)
     for name, field in keys.items():
         if isinstance(field.default, str | int | float):
