@@ -44,10 +44,8 @@ def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
     lists = {name: list(values) for _, name, values in chosen if values}
     given = ((what, name) for what, name, _ in chosen if name in lists)
     conditions = [window, *(f"{what} IN {{{name}:Array(String)}}" for what, name in given)]
-    order = ", ".join(
-        f"{name} {'DESC' if wanted.newest_first else 'ASC'}"
-        for name in ("finished_at", "node", "check_name", "batch", "task", "attempt")
-    )
+    way = "DESC" if wanted.newest_first else "ASC"
+    order = ", ".join(f"{name} {way}" for name in _order(wanted.columns))
     sql = (
         f"SELECT {', '.join(wanted.columns)} FROM history "  # noqa: S608 names of ours, values are bound
         f"WHERE {' AND '.join(conditions)} ORDER BY {order}"
@@ -55,6 +53,16 @@ def question(wanted: Wanted) -> tuple[str, Mapping[str, object]]:
     if wanted.most is not None:
         sql += f" LIMIT {wanted.most:d}"
     return sql, {"since": _ms(wanted.since), "until": _ms(wanted.until), **lists}
+
+
+def _order(columns: Sequence[str]) -> list[str]:
+    """Return what rows are sorted by: what is not shown would be read for it, and tell nothing.
+
+    Rows that are alike in all of it look alike. Maps have no order.
+    """
+    first = ("finished_at", "node", "check_name", "batch", "task", "attempt")
+    shown = [name for name in columns if name not in first and name != "metrics"]
+    return [*first[:3], *(name for name in first[3:] if name in columns), *shown]
 
 
 def _ms(time: datetime) -> int:

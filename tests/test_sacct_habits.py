@@ -22,6 +22,7 @@ from analytics.history_cli import history
 from analytics.node_rows import NODES
 from analytics.output import Form, Screen, lines
 from analytics.parquet import write
+from analytics.question import Wanted, question
 from analytics.reaction_rows import REACTIONS
 from analytics.result import COLUMNS, Result
 from analytics.rows import HISTORY, needed, parts
@@ -32,7 +33,7 @@ from analytics.status_rows import STATUS
 from analytics.timeline import TIMELINE
 from slurm_hooks.outcome import Outcome
 from tests.command_line import Site, new_site
-from tests.history_examples import row
+from tests.history_examples import NOW, row
 from tests.test_status import expected
 
 WINDOW = ("-S", "2030-01-02T11:00", "-E", "2030-01-02T13:00")
@@ -162,6 +163,15 @@ def test_a_field_needs_no_other_column_than_it_says(name: str) -> None:
     (field,) = (one for one in HISTORY if one.name == name)
     assert field.value(part) == field.value(whole)
     assert set(columns) <= set(COLUMNS)
+
+
+def test_what_is_shown_decides_the_order_of_what_ended_at_once_on_one_node() -> None:
+    """So two answers are the same, and nothing that is not shown is read for it."""
+    wanted = Wanted(cluster="alpha", since=NOW, until=NOW, columns=("node", "detail", "metrics"))
+    order = question(wanted)[0].partition(" ORDER BY ")[2]
+    assert order == "finished_at ASC, node ASC, check_name ASC, detail ASC"
+    whole = question(Wanted(cluster="alpha", since=NOW, until=NOW, newest_first=True))[0]
+    assert "check_name DESC, batch DESC, task DESC, attempt DESC" in whole
 
 
 LISTINGS: dict[str, Sequence[Field[Any]]] = {
