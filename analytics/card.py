@@ -13,7 +13,7 @@ from analytics.status_rows import STATUS, Line
 from analytics.timeline import TIMELINE, Happened
 from slurm_hooks.duration import format_duration
 from slurm_hooks.journal import Book
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 CHECKS_DEFAULT = "check outcome age remark"
 

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING
 
 from analytics import migration, status_latest
+from analytics.answer import Answer
 from analytics.engine import NONE
 from analytics.server import Server
 from analytics.tables import RESULTS, Table
@@ -69,6 +70,11 @@ class ClickHouseStore:
         """Return the rows of *sql* as a frame."""
         self._look()
         return self._server.frame(sql, parameters)
+
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to what somebody else asks, who can only read."""
+        self._look()
+        return self._server.answer(sql)
 
     def untouched(self) -> bool:
         """Never: only the server could tell, and whether it answers is another question."""

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 import polars as pl
 
 from analytics.layout import cuts, merges
-from analytics.manifest import SUFFIX, Manifest, Segment, read_manifest, write_manifest
-from analytics.segments import Segments, files, inspect, key_text, unwritable
+from analytics.manifest import SUFFIX, Manifest, Segment, files, read_manifest, write_manifest
+from analytics.segments import Segments, inspect, key_text, unwritable
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
 

@@ -10,8 +10,8 @@ from dataclasses import dataclass
 from functools import cache
 from importlib.resources import files
 
-from analytics.store import VIEWS
 from analytics.tables import TABLES
+from analytics.views import VIEWS, view
 from slurm_hooks.store_settings import StoreSettings
 
 _NUMBERED = re.compile(r"(\d{3})_\w+\.sql")
@@ -58,7 +58,7 @@ def migrations(store: StoreSettings) -> list[Migration]:
 
 def views(store: StoreSettings) -> list[str]:
     """Return what makes each view, in an order in which they can be made."""
-    text = {name: files("analytics").joinpath(f"sql/{name}.sql").read_text() for name in VIEWS}
+    text = {name: view(name) for name in VIEWS}
     made = [_schema("latest_results.sql")]
     for name in VIEWS:
         if name == "status":

@@ -6,7 +6,6 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from analytics.frame import frame, plan_frame, reaction_frame, told_frame
 from analytics.history import is_new, standings
 from analytics.planned import Planned
 from analytics.reaction_row import ReactionRow
@@ -85,6 +84,8 @@ class Disk:
 
     def append_plans(self, rows: Sequence[Planned]) -> None:
         """Add what was planned to the history."""
+        from analytics.frame import plan_frame  # noqa: PLC0415 loads Polars
+
         self._store.append(plan_frame(rows), BATCHES)
 
     def mark_recorded(self, batch_id: str) -> None:
@@ -93,6 +94,8 @@ class Disk:
 
     def append_reactions(self, rows: Sequence[ReactionRow]) -> None:
         """Add what became of reactions to the history."""
+        from analytics.frame import reaction_frame  # noqa: PLC0415 loads Polars
+
         self._store.append(reaction_frame(rows), REACTIONS)
 
     def mark_told(self, revisions: Mapping[str, int]) -> None:
@@ -105,6 +108,8 @@ class Disk:
 
     def append(self, rows: Sequence[Result]) -> None:
         """Add *rows* to the history."""
+        from analytics.frame import frame  # noqa: PLC0415 loads Polars
+
         self._store.append(frame(rows))
 
     def count(self, rows: Sequence[Result]) -> None:
@@ -138,6 +143,8 @@ class Disk:
 
     def append_told(self, rows: Sequence[tuple[object, ...]], table: Table) -> None:
         """Add to *table* what sweeps tell."""
+        from analytics.frame import told_frame  # noqa: PLC0415 loads Polars
+
         self._store.append(told_frame(rows, table), table)
 
     def remove_sweep(self, path: Path) -> None:

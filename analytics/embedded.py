@@ -2,27 +2,33 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime, timedelta
-from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, TypeVar
 
+from analytics.answer import Answer
 from analytics.engine import NONE, Engine
 from analytics.layout import split
 from analytics.manifest import Segment
 from analytics.reader import SegmentReader
-from analytics.store import VIEWS
 from analytics.tables import RESULTS, TABLES, Table
+from analytics.views import VIEWS, mentioned, view
 from slurm_hooks.errors import StoreError
 
 if TYPE_CHECKING:
     import polars as pl
 
-Answer = TypeVar("Answer")
+Found = TypeVar("Found")
 
 RETENTION = timedelta(days=400)
 
 _LATEST = ", ".join(f"{name} {'DESC' if down else 'ASC'}" for name, down in RESULTS.latest)
 _SAME = ", ".join(RESULTS.identity)
+_ONE_OF_EACH = f"SELECT * FROM contested_results ORDER BY {_LATEST} LIMIT 1 BY {_SAME}"  # noqa: S608
+_OF_RESULTS: Mapping[str, str] = {
+    "results": "SELECT * FROM settled_results UNION ALL SELECT * FROM contested_results",
+    "latest_results": f"SELECT * FROM settled_results UNION ALL SELECT * FROM ({_ONE_OF_EACH})",  # noqa: S608
+}
+"""What the two tables of results are for; view `history` is made of the second."""
 
 
 class EmbeddedStore:
@@ -37,7 +43,8 @@ class EmbeddedStore:
         self._retention = retention
         self._readers = tuple(SegmentReader(table, directory / table.name) for table in TABLES)
         self._engine = Engine(f"store_{id(self):x}")
-        self._shown: Sequence[tuple[Segment, ...]] | None = None
+        self._made: dict[str, str] = {}
+        """The tables and views that the engine has, each with what made it."""
 
     @property
     def refused(self) -> Sequence[str]:
@@ -52,11 +59,15 @@ class EmbeddedStore:
 
     def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
         """Return the rows of *sql*."""
-        return self._answered(lambda: self._engine.rows(sql, parameters))
+        return self._answered(sql, lambda: self._engine.rows(sql, parameters))
 
     def query(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
         """Return the rows of *sql* as a frame."""
-        return self._answered(lambda: self._engine.frame(sql, parameters))
+        return self._answered(sql, lambda: self._engine.frame(sql, parameters))
+
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to what somebody else asks, who can only read."""
+        return self._answered(sql, lambda: self._engine.answer(sql), ours=False)
 
     def untouched(self) -> bool:
         """Whether nothing was ever written; so it is where nobody made the directory yet."""
@@ -89,20 +100,22 @@ class EmbeddedStore:
     def close(self) -> None:
         """Let the engine go."""
         self._engine.close()
-        self._shown = None
+        self._made.clear()
 
-    def _answered(self, ask: Callable[[], Answer]) -> Answer:
-        """Return the answer; asks once more where a segment vanished meanwhile."""
+    def _answered(self, sql: str, ask: Callable[[], Found], *, ours: bool = True) -> Found:
+        """Return the answer; asks once more where a segment vanished meanwhile.
+
+        Where the question is *ours* a refusal is the history's fault, and else the question's.
+        """
         for last in (False, True):
             segments = self._segments()
             try:
-                self._show(segments)
+                self._show(segments, sql)
                 found = ask()
             except StoreError as error:
                 if last or not self._vanished(segments):
-                    raise StoreError(
-                        f"{self._directory}: the history gave no answer: {error}"
-                    ) from error
+                    failed = f"{self._directory}: the history gave no answer: " if ours else ""
+                    raise StoreError(f"{failed}{error}") from error
             else:
                 # The engine passes over a missing file of a list without a word.
                 if not self._vanished(segments):
@@ -122,35 +135,29 @@ class EmbeddedStore:
             reader.vanished(found) for reader, found in zip(self._readers, segments, strict=True)
         )
 
-    def _show(self, segments: Sequence[tuple[Segment, ...]]) -> None:
-        """Make the tables read exactly *segments*."""
-        if self._shown == segments:
-            return
+    def _show(self, segments: Sequence[tuple[Segment, ...]], sql: str) -> None:
+        """Make the tables that *sql* is made of read exactly *segments*."""
+        tables: dict[str, str] = {}
         for reader, found in zip(self._readers, segments, strict=True):
-            for sql in _tables(reader, found):
-                self._engine.command(sql)
-        if self._shown is None:
-            for name in VIEWS:
-                self._engine.command(files("analytics").joinpath(f"sql/{name}.sql").read_text())
-        self._shown = segments
+            tables |= _tables(reader, found)
+        views = {
+            **{name: f"CREATE OR REPLACE VIEW {name} AS {of}" for name, of in _OF_RESULTS.items()},
+            **{name: view(name) for name in VIEWS},
+        }
+        for name in mentioned(sql, tables, views):
+            made = tables.get(name) or views[name]
+            if self._made.get(name) != made:
+                self._engine.command(made)
+                self._made[name] = made
 
 
-def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Sequence[str]:
-    """Return what makes a table of *segments*; of results also what view `history` is made of."""
-    table, found = reader.table, split(segments)
+def _tables(reader: SegmentReader, segments: Sequence[Segment]) -> Mapping[str, str]:
+    """Return what makes the table of *segments*, those of results by who needs a second look."""
+    table = reader.table
     if table is not RESULTS:
-        return [_view(table.name, _all(reader, [one.name for one in segments]))]
-    settled, contested = _all(reader, found.settled), _all(reader, found.contested)
-    one_of_each = f"SELECT * FROM ({contested} ORDER BY {_LATEST} LIMIT 1 BY {_SAME})"  # noqa: S608
-    return [
-        _view(table.name, f"{settled} UNION ALL {contested}"),
-        _view("latest_results", f"{settled} UNION ALL {one_of_each}"),
-    ]
-
-
-def _all(reader: SegmentReader, names: Sequence[str]) -> str:
-    return f"SELECT * FROM {reader.source(names)}"  # noqa: S608 quoted
-
-
-def _view(name: str, sql: str) -> str:
-    return f"CREATE OR REPLACE VIEW {name} AS {sql}"
+        return {table.name: reader.table_of(table.name, [one.name for one in segments])}
+    found = split(segments)
+    return {
+        "settled_results": reader.table_of("settled_results", found.settled),
+        "contested_results": reader.table_of("contested_results", found.contested),
+    }

@@ -5,17 +5,16 @@ engine's extension module itself: importing clickhouse-connect and chDB's packag
 times as long as the engine needs to start and answer.
 """
 
-import json
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from collections.abc import Mapping
 from importlib.machinery import ExtensionFileLoader, ModuleSpec
 from importlib.util import find_spec, module_from_spec
 from pathlib import Path
 from types import MappingProxyType, ModuleType
 from typing import TYPE_CHECKING, Protocol
 
+from analytics.answer import FORMAT, SETTINGS, Answer, parsed
 from slurm_hooks.errors import StoreError
 
 if TYPE_CHECKING:
@@ -25,16 +24,10 @@ if TYPE_CHECKING:
 NONE: Mapping[str, object] = MappingProxyType({})
 
 _MODULE = "chdb._chdb"
-SETTINGS = {
-    "max_query_size": "64000000",
-    "date_time_output_format": "iso",
-    "output_format_json_quote_64bit_integers": "0",
-    "output_format_json_quote_denormals": "1",
-    "output_format_json_named_tuples_as_objects": "1",
-}
-"""The list of segments is part of a view's text, whose limit is 256 KiB otherwise."""
+_SETTINGS = {**SETTINGS, "max_query_size": "64000000"}
+"""The list of segments is part of a table's text, whose limit is 256 KiB otherwise."""
 
-FORMAT = "JSONCompactEachRowWithNamesAndTypes"
+_SET = "SET " + ", ".join(f"{name} = '{value}'" for name, value in _SETTINGS.items())
 
 
 class _Answer(Protocol):
@@ -66,7 +59,25 @@ class Engine:
 
     def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
         """Return the rows of *sql*; times are aware and in UTC."""
-        return parsed(self._query(sql, FORMAT, parameters))
+        return parsed(self._query(sql, FORMAT, parameters)).rows
+
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to what somebody else asks, who can only read: the engine sees to it.
+
+        In a connection of its own, since nothing takes its settings back.
+        """
+        self._connection = self._connection or self._open()
+        reading: _Connection = _load().connect(":memory:")
+        try:
+            for prepared in (f"USE {self._database}", _SET, "SET readonly = 1"):
+                reading.query(prepared, "Null", params={})
+            return parsed(reading.query(sql, FORMAT, params={}).bytes())
+        except RuntimeError as error:
+            raise StoreError(first_line(error)) from error
+        except ValueError as error:
+            raise StoreError(f"it answered in a form of its own: {error}") from error
+        finally:
+            reading.close()
 
     def frame(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
         """Return the rows of *sql* as a frame; times are aware and in UTC."""
@@ -95,10 +106,9 @@ class Engine:
     def _open(self) -> _Connection:
         try:
             connection: _Connection = _load().connect(":memory:")
-            settings = ", ".join(f"{name} = '{value}'" for name, value in SETTINGS.items())
             connection.query(f"CREATE DATABASE IF NOT EXISTS {self._database}", "Null", params={})
             connection.query(f"USE {self._database}", "Null", params={})
-            connection.query(f"SET {settings}", "Null", params={})
+            connection.query(_SET, "Null", params={})
         except RuntimeError as error:
             raise StoreError(f"the history's engine does not start: {first_line(error)}") from error
         return connection
@@ -112,7 +122,7 @@ class Engine:
             return clickhouse_connect.get_client(
                 interface="chdb",
                 database=self._database,
-                settings={"max_query_size": SETTINGS["max_query_size"]},
+                settings={"max_query_size": _SETTINGS["max_query_size"]},
             )
         except ClickHouseError as error:
             raise StoreError(f"the history's engine does not start: {first_line(error)}") from error
@@ -166,52 +176,6 @@ def _escaped(text: str) -> str:
     for raw, written in (("\\", "\\\\"), ("\n", "\\n"), ("\t", "\\t"), ("\r", "\\r")):
         text = text.replace(raw, written)
     return text
-
-
-def parsed(answer: bytes) -> list[tuple[object, ...]]:
-    """Return the rows of an answer in the format that has names and types in its first lines."""
-    lines = answer.decode(errors="replace").split("\n")
-    if len(lines) < 3:
-        return []
-    kinds: Sequence[str] = json.loads(lines[1])
-    rows: list[list[object]] = json.loads(f"[{','.join(lines[2:-1])}]")
-    if not rows:
-        return []
-    columns = [
-        list(map(convert, column)) if (convert := _CONVERTERS.get(_plain(kind))) else column
-        for kind, column in zip(kinds, zip(*rows, strict=True), strict=True)
-    ]
-    return list(zip(*columns, strict=True))
-
-
-def _plain(kind: str) -> str:
-    """Return the type's name without what wraps it and what is in its brackets."""
-    while kind.startswith(("Nullable(", "LowCardinality(")):
-        kind = kind.partition("(")[2]
-    return kind.partition("(")[0].rstrip(")")
-
-
-def _time(value: object) -> datetime | None:
-    return None if value is None else datetime.fromisoformat(str(value))
-
-
-def _number(value: object) -> float | None:
-    """Return a float: JSON writes 2.0 as 2, and has no word for infinity, which comes as text."""
-    return None if value is None else float(str(value))
-
-
-def _map(value: object) -> object:
-    """Return a map with its numbers as floats; ours have no others."""
-    return {k: _number(v) for k, v in value.items()} if isinstance(value, dict) else value
-
-
-_CONVERTERS: Mapping[str, Callable[[object], object]] = {
-    "DateTime64": _time,
-    "DateTime": _time,
-    "Float64": _number,
-    "Float32": _number,
-    "Map": _map,
-}
 
 
 def first_line(error: Exception) -> str:

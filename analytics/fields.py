@@ -1,7 +1,8 @@
 """The fields that `status` and `history` can show: names, meanings, and how each reads."""
 
+import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Generic, TypeVar
@@ -35,16 +36,18 @@ class Field(Generic[T]):
     """What a person reads where there is none."""
     aliases: tuple[str, ...] = ()
     """What sacct(1) calls it."""
+    kind: type = str
+    """What a value is: text, int, float, bool, datetime, a list of texts, a dict of numbers."""
     right: bool = False
     flexible: bool = False
     style: Callable[[str], Style] = plain
     for_people: bool = False
     """A sentence made of other fields, which programs get instead."""
 
-    def shown(self, row: T) -> str:
-        """Return what a person reads."""
-        value = self.value(row)
-        return self.absent if value is None else self.text(value)
+    def shown(self, rows: Iterable[T]) -> list[str]:
+        """Return what a person reads of each row."""
+        absent, text = self.absent, self.text
+        return [absent if value is None else text(value) for value in map(self.value, rows)]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,17 +114,31 @@ def local_time(value: object) -> str:
     """Return a UTC time in this machine's zone, to the second."""
     if not isinstance(value, datetime):
         return str(value)
-    return value.astimezone().replace(tzinfo=None).isoformat(timespec="seconds")
+    return (value + _offset(value.timestamp() // _STEP_S)).isoformat()[:_TO_THE_SECOND]
+
+
+_STEP_S = 900
+"""No zone changes its offset but at a multiple of this."""
+
+_TO_THE_SECOND = len("2030-01-02T12:00:00")
+
+
+@functools.cache
+def _offset(step: float) -> timedelta:
+    """Return by how much local time is ahead then; to ask for each cell would take a second."""
+    return datetime.fromtimestamp(step * _STEP_S, UTC).astimezone().utcoffset() or timedelta()
 
 
 def utc_time(value: datetime) -> str:
     """Return a time as programs exchange it."""
-    return value.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    if value.tzinfo is not UTC:
+        value = value.astimezone(UTC)
+    return value.isoformat(timespec="milliseconds").removesuffix("+00:00") + "Z"
 
 
 def short_seconds(value: object) -> str:
     """Return a number of seconds, short: 0.4s, 42s, 5m12s."""
-    seconds = float(str(value))
+    seconds = value if isinstance(value, float) else float(str(value))
     return f"{seconds:.1f}s" if seconds < 10 else format_duration(timedelta(seconds=seconds))
 
 

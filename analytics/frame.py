@@ -44,7 +44,7 @@ def frame(rows: Sequence[Result]) -> pl.DataFrame:
     columns = dict(zip(Result._fields, zip(*rows, strict=True), strict=True)) if rows else {}
     columns["log_path"] = tuple(map(short_path, rows))
     series = [
-        _maps(name, [row.metrics for row in rows])
+        maps(name, [row.metrics for row in rows])
         if name == "metrics"
         else pl.Series(name, columns.get(name, ()), dtype=kind)
         for name, kind in kinds.items()
@@ -79,13 +79,13 @@ def told_frame(rows: Sequence[tuple[object, ...]], table: Table) -> pl.DataFrame
     columns = zip(*rows, strict=True) if rows else ((),) * len(table.columns)
     return pl.DataFrame(
         [
-            _maps(name, values) if kind == _MAP else pl.Series(name, values, dtype=kind)
+            maps(name, values) if kind == _MAP else pl.Series(name, values, dtype=kind)
             for (name, kind), values in zip(schema(table).items(), columns, strict=True)
         ]
     )
 
 
-def _maps(name: str, metrics: Sequence[Mapping[str, float]]) -> pl.Series:
+def maps(name: str, metrics: Sequence[Mapping[str, float]]) -> pl.Series:
     """Return *metrics* as one Map column.
 
     Polars takes 50 µs a row to build it from dicts (2.1), and 1 µs from flat columns.

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple, Protocol
 from analytics.snapshot import Key, Row, Snapshot, SnapshotUnusableError, briefs, time_of
 from analytics.standing import Brief, Seen, Standing, back_to_fail, since
 from slurm_hooks.errors import StoreError
-from slurm_hooks.record import Outcome
-from slurm_hooks.state import State
+from slurm_hooks.outcome import Outcome
+from slurm_hooks.places import Places
 
 if TYPE_CHECKING:
     from analytics.store import Store
@@ -56,8 +56,8 @@ class History(Protocol):
 class KeptHistory:
     """The history in a state directory: its snapshot, or the store where that is unusable."""
 
-    def __init__(self, state: State, store: "Store", *, cluster: str) -> None:
-        self._state, self._store, self._cluster = state, store, cluster
+    def __init__(self, places: Places, store: "Store", *, cluster: str) -> None:
+        self._places, self._store, self._cluster = places, store, cluster
 
     def last(self) -> Mapping[tuple[str, str], Last]:
         """Return what is known of each (node, check); a new state directory knows nothing.
@@ -67,9 +67,9 @@ class KeptHistory:
                 get the snapshot back.
         """
         try:
-            return dict(_last(Snapshot(self._state.snapshot).last()))
+            return dict(_last(Snapshot(self._places.snapshot).last()))
         except SnapshotUnusableError as error:
-            if is_new(self._state, self._store):
+            if is_new(self._places, self._store):
                 return {}
             return self._from_store(error)
 
@@ -99,18 +99,18 @@ class KeptHistory:
         return {key: _brief(standing) for key, standing in found}
 
 
-def is_new(state: State, store: "Store") -> bool:
+def is_new(places: Places, store: "Store") -> bool:
     """Whether nothing was ever recorded: there is no snapshot, and *store* is untouched.
 
     Raises:
         StoreError: the state directory is not there, or cannot be listed.
     """
     try:
-        if not state.root.is_dir():
-            raise StoreError(f"{state.root}: there is no such directory; is it mounted?")
-        return not state.snapshot.exists() and store.untouched()
+        if not places.root.is_dir():
+            raise StoreError(f"{places.root}: there is no such directory; is it mounted?")
+        return not places.snapshot.exists() and store.untouched()
     except OSError as error:
-        raise StoreError(f"{state.root}: cannot list it: {error.strerror}") from error
+        raise StoreError(f"{places.root}: cannot list it: {error.strerror}") from error
 
 
 def standings(

@@ -17,9 +17,9 @@ from analytics.admit import why_not
 from analytics.alone import alone
 from analytics.effects import Disk, Effects
 from analytics.planned import Planned, planned
-from analytics.reaction_row import changed, revisions
+from analytics.reaction_changes import changed, revisions
 from analytics.result import Result, result
-from analytics.spool_file import Refused, Unclear, overruled, read, repeated
+from analytics.spool_file import Gone, Refused, Unclear, overruled, read, repeated
 from analytics.store import Store
 from analytics.take_sweeps import take_sweeps
 from analytics.told import read_told
@@ -239,6 +239,8 @@ class _Round:
                 self._refuse(path, reason)
             case Unclear(problem):
                 self._notes.append(f"{path}: left in the spool: {problem}")
+            case Gone():
+                self._notes.append(f"{path}: it vanished while the spool was read")
             case None:
                 self._waiting += 1
 
@@ -251,7 +253,7 @@ class _Round:
             self._aside += 1
             self._notes.append(f"{path}: set aside in {self._state.aside}: {reason}")
 
-    def _examine(self, path: Path) -> Result | Refused | Unclear | None:
+    def _examine(self, path: Path) -> Result | Refused | Unclear | Gone | None:
         """Return the row of the record at *path*; None where Slurm's word has to come first."""
         data = read(path)
         if not isinstance(data, bytes):

@@ -10,12 +10,12 @@ from slurm_hooks.files import read_regular
 from slurm_hooks.journal import Book, fold
 from slurm_hooks.journal_file import KEPT, JournalFile
 from slurm_hooks.journal_lines import load
-from slurm_hooks.state import State
+from slurm_hooks.places import Places
 
 _MAX_BYTES = 1_000_000_000
 
 
-def book(state: State, *, since: datetime | None = None, now: datetime) -> Book:
+def book(places: Places, *, since: datetime | None = None, now: datetime) -> Book:
     """Return what the journal says: all that still matters, and the rest from *since* on.
 
     Empty where nobody ever reacted.
@@ -24,16 +24,16 @@ def book(state: State, *, since: datetime | None = None, now: datetime) -> Book:
         StateError: the state directory is not there, or the journal cannot be read; the
             message says who may.
     """
-    if not os.path.isdir(state.root):  # noqa: PTH112 Path.is_dir() may raise
-        raise StateError(f"{state.root}: there is no such directory; is it mounted?")
-    file = JournalFile(state.reactions)
+    if not os.path.isdir(places.root):  # noqa: PTH112 Path.is_dir() may raise
+        raise StateError(f"{places.root}: there is no such directory; is it mounted?")
+    file = JournalFile(places.reactions)
     try:
         if since is None or since >= now - KEPT:  # all that is in the latest file
             return file.read()
         return _since(file, since)
     except StateError as error:
         if isinstance(error.__cause__, PermissionError):
-            raise StateError(f"{error}; {_who_may(state)}") from error
+            raise StateError(f"{error}; {_who_may(places)}") from error
         raise
 
 
@@ -51,8 +51,8 @@ def _since(file: JournalFile, since: datetime) -> Book:
     return Book(items={**book.items, **latest.items}, checks=latest.checks)
 
 
-def _who_may(state: State) -> str:
+def _who_may(places: Places) -> str:
     group = "the service account"
     with contextlib.suppress(OSError, KeyError):
-        group = f"the group {grp.getgrgid(state.reactions.stat().st_gid).gr_name}"
+        group = f"the group {grp.getgrgid(places.reactions.stat().st_gid).gr_name}"
     return f"root and {group} may"

@@ -119,3 +119,21 @@ def write_manifest(directory: Path, manifest: Manifest) -> None:
     """
     data = json.dumps(encode(manifest)).encode() + b"\n"
     write_durably(directory / FILE, data, mode=_MODE)
+
+
+def files(directory: Path) -> list[Path]:
+    """Return what could be segments in *directory*, in name order; nothing where it is missing.
+
+    Raises:
+        StoreError: it cannot be listed.
+    """
+    try:
+        return sorted(
+            path
+            for path in directory.iterdir()
+            if path.suffix == SUFFIX and not path.name.startswith(".")
+        )
+    except FileNotFoundError:
+        return []
+    except OSError as error:
+        raise StoreError(f"{directory}: cannot list it: {error.strerror}") from error

@@ -12,7 +12,8 @@ from analytics.heartbeat import confirmations, read_beat
 from analytics.journal_view import book
 from analytics.node_lines import NodeLine
 from analytics.node_sources import known_lines
-from analytics.options import Moment, Shown, in_order, presentation
+from analytics.option_types import Moment
+from analytics.options import Shown, in_order, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.question import Wanted, question
@@ -101,10 +102,10 @@ def _line(lines: list[NodeLine], name: str, *, answered: bool) -> NodeLine:
 
 def _standings(app: App, name: str, now: datetime) -> list[Line]:
     try:
-        found = Snapshot(app.state.snapshot).standings([name])
+        found = Snapshot(app.places.snapshot).standings([name])
     except SnapshotUnusableError:  # said already
         return []
-    confirm = confirmations(read_beat(app.state.heartbeat))
+    confirm = confirmations(read_beat(app.places.heartbeat))
     rows = [
         Line(node, check, standing, now, confirm.get(check, (1, 1)))
         for (node, check), standing in found
@@ -122,7 +123,7 @@ def _results(app: App, wanted: Wanted) -> list[Result]:
 
 def _items(app: App, name: str, since: datetime, recent: Book, now: datetime) -> list[Item]:
     try:
-        found = book(app.state, since=since, now=now)
+        found = book(app.places, since=since, now=now)
     except StateError:  # said already
         found = recent
     return [item for item in found.items.values() if item.entry.node == name]

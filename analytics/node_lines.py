@@ -10,11 +10,11 @@ from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from analytics.holder import Holder, HolderKind, by_journal, holder
-from analytics.rows import natural
+from analytics.natural import natural
 from analytics.snapshot import Row, time_of
 from slurm_hooks.duration import format_duration
 from slurm_hooks.journal import Book, Item
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.slurm_text import Node
 
 HELD, FAILING, STALE = "held", "failing", "stale"

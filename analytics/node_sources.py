@@ -3,12 +3,10 @@
 from collections.abc import Sequence
 from datetime import datetime
 
-from analytics.ask import warn
-from analytics.history import is_new
+from analytics.ask import nothing_yet, warn
 from analytics.journal_view import book
 from analytics.node_lines import NodeLine, node_lines, proofs
 from analytics.snapshot import Row, Snapshot, SnapshotUnusableError
-from analytics.store import open_store
 from slurm_hooks.cli import App
 from slurm_hooks.errors import SlurmError, StateError
 from slurm_hooks.journal import Book
@@ -50,7 +48,7 @@ def known_lines(app: App, *, now: datetime) -> tuple[list[NodeLine], Book, bool]
 
 def _book(app: App, now: datetime) -> Book:
     try:
-        return book(app.state, now=now)
+        return book(app.places, now=now)
     except StateError as error:
         warn(f"reactions are not known: {error}")
         return Book()
@@ -58,8 +56,8 @@ def _book(app: App, now: datetime) -> Book:
 
 def _rows(app: App) -> list[Row]:
     try:
-        return Snapshot(app.state.snapshot).last()
+        return Snapshot(app.places.snapshot).last()
     except SnapshotUnusableError as error:
-        if not is_new(app.state, open_store(app.settings)):
+        if not nothing_yet(app):
             warn(f"results are not known: {error}; make it anew: cluster-doctor ingest --rebuild")
         return []

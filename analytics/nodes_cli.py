@@ -9,7 +9,8 @@ from analytics.heartbeat import last_sweep, read_beat, warning
 from analytics.node_lines import SHOWN_STATES, STATES, WantedNodes, chosen, summary
 from analytics.node_rows import NODES, NODES_DEFAULT
 from analytics.node_sources import known_lines
-from analytics.options import Names, Shown, Words, only_nodes, presentation_beside_p
+from analytics.option_types import Names, Words
+from analytics.options import Shown, only_nodes, presentation_beside_p
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.summary import swept
@@ -87,7 +88,7 @@ def nodes(
     )
     rows = chosen(lines, wanted)
     show(columns, rows, shown)
-    ended = last_sweep(read_beat(app.state.heartbeat))
+    ended = last_sweep(read_beat(app.places.heartbeat))
     if shown.form is Form.TABLE and shown.header:
         click.echo(summary(rows, stale_after=stale_after, swept=swept(ended, now)))
     warn(warning(ended, now=now, interval=app.settings.sweep_interval))

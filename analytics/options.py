@@ -1,97 +1,14 @@
-"""The options that the tables share with sacct(1), read into values."""
+"""The options that the tables share with sacct(1)."""
 
 import functools
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from datetime import UTC, datetime
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
 
 import click
 
+from analytics.option_types import Names, NodeList, Outcomes
 from analytics.output import Form
-from analytics.timeform import parse_time
-from slurm_hooks.decode import nearest
-from slurm_hooks.record import Outcome
-
-
-class NodeList(click.ParamType[tuple[str, ...]]):
-    """Nodes as Slurm writes them: n1,n[3-5]."""
-
-    name = "nodes"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the nodes' names in natural order."""
-        if isinstance(value, tuple):
-            return value
-        text = str(value)
-        if not set(text) & set("[]@!&^ "):
-            return tuple(name for name in text.split(",") if name)
-        from analytics.hostlist import expand  # noqa: PLC0415 takes 50 ms; few need it
-
-        try:
-            return tuple(expand(text))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
-
-
-class Names(click.ParamType[tuple[str, ...]]):
-    """Names with commas between them."""
-
-    name = "names"
-
-    def convert(
-        self, value: object, _param: click.Parameter | None, _ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the names in *value*."""
-        if isinstance(value, tuple):
-            return value
-        return tuple(part.strip() for part in str(value).split(",") if part.strip())
-
-
-class Words(Names):
-    """Some of a few known words with commas between them, in any case."""
-
-    def __init__(self, noun: str, known: Sequence[str], shown: Sequence[str] = ()) -> None:
-        """Take the words *known*; where one is wrong, *shown* or all of them are listed."""
-        self.name = f"{noun}s"
-        self._noun, self._known, self._shown = noun, known, shown or known
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> tuple[str, ...]:
-        """Return the words in *value*, or say which there are."""
-        found = tuple(name.lower() for name in super().convert(value, param, ctx))
-        for name in found:
-            if name not in self._known:
-                hint = nearest(name, self._known)
-                there = ", ".join(self._shown)
-                self.fail(f"{name!r} is no {self._noun}{hint}; there are {there}.", param, ctx)
-        return found
-
-
-class Outcomes(Words):
-    """Outcomes with commas between them, in any case."""
-
-    def __init__(self) -> None:
-        super().__init__("outcome", [outcome.value for outcome in Outcome])
-
-
-class Moment(click.ParamType[datetime]):
-    """A time in one of sacct's forms."""
-
-    name = "time"
-
-    def convert(
-        self, value: object, param: click.Parameter | None, ctx: click.Context | None
-    ) -> datetime:
-        """Return the moment in UTC."""
-        if isinstance(value, datetime):
-            return value
-        try:
-            return parse_time(str(value), now=datetime.now(UTC))
-        except ValueError as error:
-            self.fail(f"{error}.", param, ctx)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -113,14 +30,18 @@ class Filter:
 class Shown:
     """What is shown of the rows, and how."""
 
-    fields: str | None
-    helpformat: bool
-    header: bool
-    form: Form
-    colour: str
+    fields: str | None = None
+    everything: bool = False
+    helpformat: bool = False
+    header: bool = True
+    form: Form = Form.TABLE
+    delimiter: str = "|"
+    file: str = ""
+    """Where Parquet goes; - is standard output."""
+    colour: str = "auto"
 
 
-AS_TABLE = Shown(fields=None, helpformat=False, header=True, form=Form.TABLE, colour="auto")
+AS_TABLE = Shown()
 """The usual."""
 
 
@@ -170,17 +91,83 @@ def filters(command: Callable[..., object]) -> Callable[..., object]:
     return filtered
 
 
+def of_clusters(alone: str = "") -> Callable[[Callable[..., object]], Callable[..., object]]:
+    """Return what adds sacct's options that choose clusters; a command gets them as ``clusters``.
+
+    None is the settings' own cluster, and an empty tuple all of them. Where there can be no
+    other, *alone* says so in the help.
+    """
+    note = f"; {alone}" if alone else ""
+
+    def add(command: Callable[..., object]) -> Callable[..., object]:
+        @click.option(
+            "-L", "--allclusters", is_flag=True, help=f"All clusters of the history{note}."
+        )
+        @click.option(
+            "-M",
+            "--clusters",
+            "--cluster",
+            "names",
+            type=Names(),
+            default=(),
+            help=f"Only these clusters; all means each{note}.",
+        )
+        @functools.wraps(command)
+        def chosen(
+            *args: object, allclusters: bool, names: tuple[str, ...], **rest: object
+        ) -> object:
+            every = allclusters or "all" in names
+            return command(*args, clusters=() if every else names or None, **rest)
+
+        return chosen
+
+    return add
+
+
+def alone(wanted: tuple[str, ...] | None, cluster: str, remedy: str) -> None:
+    """End the command where other clusters are *wanted* than *cluster*, which is all it knows."""
+    others = [name for name in wanted or () if name != cluster]
+    if others:
+        raise click.UsageError(
+            f"this is of cluster {cluster} alone, and not of {', '.join(others)}; {remedy}."
+        )
+
+
+fingers = click.option(
+    "-X",
+    "--allocations",
+    is_flag=True,
+    expose_value=False,
+    help="As in sacct; there are no steps.",
+)
+"""What is typed out of habit, and changes nothing."""
+
+nobodys = click.option(
+    "-a",
+    "--allusers",
+    is_flag=True,
+    expose_value=False,
+    help="As in sacct; results are no user's.",
+)
+"""Another, where -a is free."""
+
+
 def presentation(command: Callable[..., object]) -> Callable[..., object]:
     """Add the options that choose what is shown; *command* gets them as ``shown``."""
-    return _presentation(command, "-p", "--parsable")
+    return _fields(_forms(command, "-p", "--parsable"))
 
 
 def presentation_beside_p(command: Callable[..., object]) -> Callable[..., object]:
     """Add the same where -p is a partition, as in sinfo(1)."""
-    return _presentation(command, "--parsable")
+    return _fields(_forms(command, "--parsable"))
 
 
-def _presentation(command: Callable[..., object], *names_of_parsable: str) -> Callable[..., object]:
+def presentation_of_answers(command: Callable[..., object]) -> Callable[..., object]:
+    """Add the same but for those that choose fields, where the question has done that."""
+    return _forms(command, "-p", "--parsable")
+
+
+def _fields(command: Callable[..., object]) -> Callable[..., object]:
     @click.option(
         "-o",
         "--format",
@@ -188,12 +175,38 @@ def _presentation(command: Callable[..., object], *names_of_parsable: str) -> Ca
         metavar="FIELDS",
         help="Show these fields: node,outcome%12,detail%-40. %N is a width, %-N aligns left.",
     )
+    @click.option("-l", "--long", "everything", is_flag=True, help="Show every field.")
     @click.option("-e", "--helpformat", is_flag=True, help="List the fields and exit.")
+    @functools.wraps(command)
+    def presented(
+        *args: object,
+        fields: str | None,
+        everything: bool,
+        helpformat: bool,
+        **rest: object,
+    ) -> object:
+        shown = Shown(fields=fields, everything=everything, helpformat=helpformat)
+        return command(*args, shown=shown, **rest)
+
+    return presented
+
+
+def _forms(command: Callable[..., object], *names_of_parsable: str) -> Callable[..., object]:
     @click.option("-n", "--noheader", is_flag=True, help="Leave the titles out.")
     @click.option(*names_of_parsable, is_flag=True, help="Fields between |, and one at the end.")
     @click.option("-P", "--parsable2", is_flag=True, help="Fields between |, none at the end.")
+    @click.option(
+        "--delimiter", default="|", metavar="TEXT", help="What stands there in place of |."
+    )
     @click.option("--json", is_flag=True, help="An array of objects; times in UTC.")
     @click.option("--csv", is_flag=True, help="Comma-separated values; times in UTC.")
+    @click.option(
+        "--parquet",
+        "file",
+        metavar="FILE",
+        default="",
+        help="Write FILE, with a type to each column; times in UTC. - is standard output.",
+    )
     @click.option(
         "--color",
         type=click.Choice(["auto", "always", "never"]),
@@ -204,25 +217,27 @@ def _presentation(command: Callable[..., object], *names_of_parsable: str) -> Ca
     @functools.wraps(command)
     def presented(
         *args: object,
-        fields: str | None,
-        helpformat: bool,
+        shown: Shown = AS_TABLE,
         noheader: bool,
         parsable: bool,
         parsable2: bool,
+        delimiter: str,
         json: bool,
         csv: bool,
+        file: str,
         color: str,
         **rest: object,
     ) -> object:
-        wanted = _form(
-            {Form.PARSABLE: parsable, Form.PARSABLE2: parsable2, Form.JSON: json, Form.CSV: csv}
-        )
-        shown = Shown(
-            fields=fields,
-            helpformat=helpformat,
-            header=not noheader,
-            form=wanted,
-            colour=color,
+        asked = {
+            Form.PARSABLE: parsable,
+            Form.PARSABLE2: parsable2,
+            Form.JSON: json,
+            Form.CSV: csv,
+            Form.PARQUET: bool(file),
+        }
+        form, header = _form(asked), not noheader
+        shown = replace(
+            shown, header=header, form=form, delimiter=delimiter, file=file, colour=color
         )
         return command(*args, shown=shown, **rest)
 
@@ -232,5 +247,7 @@ def _presentation(command: Callable[..., object], *names_of_parsable: str) -> Ca
 def _form(asked: Mapping[Form, bool]) -> Form:
     found = [one for one, wanted in asked.items() if wanted]
     if len(found) > 1:
-        raise click.UsageError("choose one of --parsable, --parsable2, --json and --csv.")
+        raise click.UsageError(
+            "choose one of --parsable, --parsable2, --json, --csv and --parquet."
+        )
     return found[0] if found else Form.TABLE

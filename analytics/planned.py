@@ -4,9 +4,10 @@ from collections import Counter
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from slurm_hooks.batch import Batch, Submission
+if TYPE_CHECKING:
+    from slurm_hooks.batch import Batch, Submission
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -42,7 +43,7 @@ class Planned(NamedTuple):
     """Where they go, in the order of their tasks."""
 
 
-def planned(batch: Batch, submission: Submission | None) -> list[Planned]:
+def planned(batch: "Batch", submission: "Submission | None") -> list[Planned]:
     """Return one row for each check of *batch*, in name order."""
     visits = Counter(check for visit in batch.visits for check in set(visit.checks))
     return [

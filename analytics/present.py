@@ -8,6 +8,8 @@ from analytics.fields import Chosen, Field, T, choose, chosen
 from analytics.options import Shown
 from analytics.output import Form, lines, screen
 
+_FOR_PROGRAMS = (Form.JSON, Form.CSV, Form.PARQUET)
+
 
 def columns_for(fields: Sequence[Field[T]], usual: str, shown: Shown) -> list[Chosen[T]]:
     """Return what *shown* asks for: its own fields, else *usual*, to programs everything.
@@ -21,7 +23,7 @@ def columns_for(fields: Sequence[Field[T]], usual: str, shown: Shown) -> list[Ch
         _list(fields)
     if shown.fields is None:
         every = " ".join(field.name for field in fields if not field.for_people)
-        return chosen(every if shown.form in (Form.JSON, Form.CSV) else usual, fields)
+        return chosen(every if shown.everything or shown.form in _FOR_PROGRAMS else usual, fields)
     try:
         return choose(shown.fields, fields)
     except ValueError as error:
@@ -37,8 +39,18 @@ def _list(fields: Sequence[Field[T]]) -> None:
 
 
 def show(columns: Sequence[Chosen[T]], rows: Sequence[T], shown: Shown) -> None:
-    """Print *rows* as *shown* asks, at once."""
+    """Print *rows* as *shown* asks, at once; or write the file that it asks for.
+
+    Raises:
+        ClusterDoctorError: the file cannot be written.
+    """
+    if shown.form is Form.PARQUET:
+        from analytics.parquet import write  # noqa: PLC0415 loads Polars
+
+        write(columns, rows, shown.file)
+        return
     on = screen(shown.colour)
-    found = [*lines(columns, rows, shown.form, on, header=shown.header)]
+    form, delimiter = shown.form, shown.delimiter
+    found = [*lines(columns, rows, form, on, header=shown.header, delimiter=delimiter)]
     if found:
         click.echo("\n".join(found), color=on.colour)

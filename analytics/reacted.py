@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from analytics.fields import local_time
-from analytics.rows import natural
+from analytics.natural import natural
 from slurm_hooks.duration import format_duration
 from slurm_hooks.journal import Book, Event, Item, Verdict, What
 from slurm_hooks.reaction import Kind

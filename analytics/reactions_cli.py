@@ -9,7 +9,17 @@ import click
 
 from analytics.ask import warn
 from analytics.journal_view import book
-from analytics.options import Moment, Shown, Words, in_order, only_checks, only_nodes, presentation
+from analytics.option_types import Moment, Words
+from analytics.options import (
+    Shown,
+    alone,
+    fingers,
+    in_order,
+    of_clusters,
+    only_checks,
+    only_nodes,
+    presentation,
+)
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.reacted import STATES, WantedReactions, summary, suspicions
@@ -40,8 +50,8 @@ _DAY = timedelta(days=1)
     "-E", "--endtime", type=Moment(), help="Decided, or changed, then or earlier; now by default."
 )
 @click.option("-r", "--reverse", is_flag=True, help="Newest first.")
-@click.option("-X", "--allocations", is_flag=True, help="As in sacct; there are no steps.")
-@click.option("-L", "--allclusters", is_flag=True, help="As in sacct; a journal is one cluster's.")
+@fingers
+@of_clusters("a journal is of one cluster")
 @only_nodes
 @only_checks
 @click.option(
@@ -61,8 +71,7 @@ def reactions(
     starttime: datetime | None,
     endtime: datetime | None,
     reverse: bool,
-    allocations: bool,  # noqa: ARG001 accepted because fingers know it
-    allclusters: bool,  # noqa: ARG001 the same
+    clusters: tuple[str, ...] | None,
     nodelist: tuple[str, ...],
     checks: tuple[tuple[str, ...], ...],
     states: tuple[str, ...],
@@ -82,6 +91,8 @@ def reactions(
     until = endtime or now
     since = starttime or until - _DAY
     in_order(since, until)
+    app: App = ctx.obj
+    alone(clusters, app.settings.cluster, 'sql "SELECT * FROM reactions" shows those of all')
     names = tuple(name for part in checks for name in part)
     wanted = WantedReactions(
         since=since,
@@ -92,8 +103,7 @@ def reactions(
         states=("would",) if would else states,
         newest_first=reverse,
     )
-    app: App = ctx.obj
-    found = book(app.state, since=since, now=now)
+    found = book(app.places, since=since, now=now)
     for line in suspicions(found, names or None):
         _on_top(line, shown)
     rows = chosen(found, wanted)

@@ -3,7 +3,8 @@
 from collections.abc import Sequence
 from pathlib import Path
 
-from analytics.manifest import SUFFIX, Segment, read_manifest
+from analytics.answer import quoted
+from analytics.manifest import SUFFIX, Segment, files, read_manifest
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
 
@@ -37,23 +38,25 @@ class SegmentReader:
         """Whether one of *segments* is not there any more."""
         return any(not self._path(one).exists() for one in segments)
 
-    def source(self, names: Sequence[str]) -> str:
-        """Return what reads exactly *names* as a table function of ClickHouse.
+    def table_of(self, name: str, names: Sequence[str]) -> str:
+        """Return the statement that makes a table called *name* of exactly the segments *names*.
+
+        A table, since who may only read may not call the function `file`.
 
         Raises:
             StoreError: the directory's path would be taken for a pattern.
         """
-        structure = _quoted(self.table.structure)
-        if not names:
-            return f"null({structure})"
         if set(str(self._directory)) & set("{}*?"):
             raise StoreError(f"{self._directory}: a history's path cannot hold any of {{}}*?")
-        listed = f"{self._directory}/{{{','.join(names)}}}{SUFFIX}"
-        return f"file({_quoted(listed)}, Parquet, {structure})"
+        listed = quoted(f"{self._directory}/{{{','.join(names)}}}{SUFFIX}")
+        engine = f"File(Parquet, {listed})" if names else "Null"
+        return f"CREATE OR REPLACE TABLE {name} ({self.table.structure}) ENGINE = {engine}"
 
     def _named(self) -> Sequence[Segment]:
         manifest = read_manifest(self._directory)
         if manifest is None:
+            if not files(self._directory):
+                return ()  # nothing was ever written, as where nobody ever reacted
             from analytics.segments import Segments  # noqa: PLC0415 loads Polars; a rare case
 
             manifest = Segments(self.table, self._directory).manifest()
@@ -76,8 +79,3 @@ class SegmentReader:
 
     def _path(self, segment: Segment) -> Path:
         return self._directory / f"{segment.name}{SUFFIX}"
-
-
-def _quoted(text: str) -> str:
-    escaped = text.replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"

@@ -9,9 +9,12 @@ as what the runner needed beside the check, a few milliseconds. The view `histor
 from collections.abc import Mapping
 from datetime import datetime
 from types import MappingProxyType
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
-from slurm_hooks.record import Outcome, Record
+from slurm_hooks.outcome import Outcome
+
+if TYPE_CHECKING:
+    from slurm_hooks.record import Record
 
 COLUMNS: Mapping[str, str] = MappingProxyType(
     {
@@ -103,7 +106,7 @@ def short_path(row: Result) -> str:
 USUAL_LOG = "/{check}/{node}/{check}_{node}_{started}.log"
 
 
-def result(record: Record, outcome: Outcome, *, partition: str, now: datetime) -> Result:
+def result(record: "Record", outcome: Outcome, *, partition: str, now: datetime) -> Result:
     """Return *record*, which ended as *outcome*, as a row that was ingested at *now*."""
     return Result(
         result_id=str(record.result_id),

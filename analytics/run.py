@@ -5,7 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import NamedTuple
 
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 
 class RunStatus(StrEnum):

@@ -21,6 +21,8 @@ class WantedRuns:
     """Which runs; an empty tuple or None means all."""
 
     cluster: str
+    clusters: tuple[str, ...] | None = None
+    """These in its place; an empty tuple means all."""
     last_only: bool = False
     """Of each check only the last of those that `since`, `until` and `nodes` leave."""
     since: datetime | None = None
@@ -42,10 +44,10 @@ def runs_question(wanted: WantedRuns) -> Question:
     conditions = [*chosen]
     if wanted.last_only:
         # Twice: the batch alone reaches the tables' rows before anything is counted.
-        last = f"max(batch) FROM ({_every(chosen)}) GROUP BY check_name"
+        last = f"max(batch) FROM ({_every(chosen)}) GROUP BY cluster, check_name"
         conditions += [
             f"batch IN (SELECT {last})",
-            f"(check_name, batch) IN (SELECT check_name, {last})",
+            f"(cluster, check_name, batch) IN (SELECT cluster, check_name, {last})",
         ]
     if wanted.outcomes:
         conditions.append(f"({' OR '.join(f'{name} > 0' for name in wanted.outcomes)})")
@@ -67,9 +69,10 @@ def visits_question(wanted: WantedRuns) -> Question:
 
 def _keys(wanted: WantedRuns) -> tuple[Sequence[str], Mapping[str, object]]:
     """Return what chooses runs by what they are, not by how they went."""
-    parts: list[tuple[str, str, object]] = [
-        ("cluster = {cluster:String}", "cluster", wanted.cluster)
-    ]
+    clusters = (wanted.cluster,) if wanted.clusters is None else wanted.clusters
+    parts: list[tuple[str, str, object]] = []
+    if clusters:
+        parts.append(("cluster IN {clusters:Array(String)}", "clusters", list(clusters)))
     if wanted.batch is not None:
         parts.append(("batch = {batch:String}", "batch", wanted.batch))
     if wanted.since is not None:
@@ -80,13 +83,13 @@ def _keys(wanted: WantedRuns) -> tuple[Sequence[str], Mapping[str, object]]:
         parts.append(("check_name IN {checks:Array(String)}", "checks", list(wanted.checks)))
     if wanted.nodes:
         parts.append((_OF_NODES, "nodes", list(wanted.nodes)))
-    return [text for text, _, _ in parts], {name: value for _, name, value in parts}
+    return [text for text, _, _ in parts] or ["1"], {name: value for _, name, value in parts}
 
 
 def _every(chosen: Sequence[str]) -> str:
     condition = " AND ".join(chosen)
     return " UNION ALL ".join(
-        f"SELECT check_name, batch FROM {table} WHERE {condition}"  # noqa: S608 values are bound
+        f"SELECT cluster, check_name, batch FROM {table} WHERE {condition}"  # noqa: S608 bound
         for table in ("results", "batches")
     )
 

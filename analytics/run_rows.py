@@ -10,7 +10,7 @@ from analytics.rows import HISTORY
 from analytics.run import Run, RunStatus
 from analytics.table import Style
 from analytics.usual_fields import check, cluster, duration, job, partition, when
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 RUNS_DEFAULT = "run check status visits found"
 VISITS_DEFAULT = "node check outcome finished duration job detail"
@@ -91,6 +91,7 @@ def _counts() -> Iterator[Field[Run]]:
             name=outcome.value,
             meaning=f"visits that ended as {outcome.value}",
             value=count,
+            kind=int,
             right=True,
         )
 
@@ -127,12 +128,14 @@ RUNS: Sequence[Field[Run]] = (
         name="planned",
         meaning="how many visits there should be",
         value=lambda run: run.planned,
+        kind=int,
         right=True,
     ),
     Field(
         name="ended",
         meaning="how many visits have a result",
         value=lambda run: run.ended,
+        kind=int,
         right=True,
     ),
     *_counts(),
@@ -162,6 +165,7 @@ RUNS: Sequence[Field[Run]] = (
         meaning="nodes whose visit has no result yet",
         value=lambda run: run.missing,
         text=_hostlist,
+        kind=list,
         flexible=True,
     ),
     when("planned_at", "when it was planned", lambda run: run.created_at),
@@ -188,7 +192,8 @@ def _of_result(field: Field[Result]) -> Field[VisitLine]:
     absent = {"outcome": "-", "detail": "no result yet"}.get(field.name, "")
     return Field(
         name=field.name, meaning=field.meaning, value=value, text=field.text, absent=absent,
-        aliases=field.aliases, right=field.right, flexible=field.flexible, style=field.style,
+        aliases=field.aliases, kind=field.kind, right=field.right,
+        flexible=field.flexible, style=field.style,
     )  # fmt: skip
 
 

@@ -5,11 +5,12 @@ from datetime import datetime
 import click
 
 from analytics.ask import ask
-from analytics.options import Filter, Moment, Shown, filters, in_order, presentation
+from analytics.natural import natural
+from analytics.option_types import Moment
+from analytics.options import Filter, Shown, filters, fingers, in_order, of_clusters, presentation
 from analytics.output import Form
 from analytics.present import columns_for, show
 from analytics.result import Result
-from analytics.rows import natural
 from analytics.run import Run
 from analytics.run_question import WantedRuns, runs_question, visits_question
 from analytics.run_rows import RUNS, RUNS_DEFAULT, VISITS, VISITS_DEFAULT, VisitLine, sentence
@@ -45,6 +46,8 @@ class RunId(click.ParamType[str]):
 )
 @click.option("-E", "--endtime", type=Moment(), help="Every run that was planned then or earlier.")
 @click.option("-r", "--reverse", is_flag=True, help="In reverse: with -a the newest first.")
+@fingers
+@of_clusters()
 @filters
 @presentation
 @click.pass_obj
@@ -56,6 +59,7 @@ def runs(
     starttime: datetime | None,
     endtime: datetime | None,
     reverse: bool,
+    clusters: tuple[str, ...] | None,
     only: Filter,
     shown: Shown,
 ) -> None:
@@ -74,11 +78,13 @@ def runs(
     if run and (every or starttime or endtime):
         raise click.UsageError("give a RUN, or --all, --starttime and --endtime.")
     if run:
-        _show_one(app, run, only, shown, newest_first=reverse)
+        _show_one(app, run, clusters, only, shown, newest_first=reverse)
         return
-    columns = columns_for(RUNS, RUNS_DEFAULT, shown)
+    usual = RUNS_DEFAULT if clusters is None else f"cluster {RUNS_DEFAULT}"
+    columns = columns_for(RUNS, usual, shown)
     wanted = WantedRuns(
         cluster=app.settings.cluster,
+        clusters=clusters,
         last_only=not (every or starttime or endtime),
         since=starttime,
         until=endtime,
@@ -90,14 +96,24 @@ def runs(
     show(columns, _runs(app, wanted), shown)
 
 
-def _show_one(app: App, run: str, only: Filter, shown: Shown, *, newest_first: bool) -> None:
+def _show_one(
+    app: App,
+    run: str,
+    clusters: tuple[str, ...] | None,
+    only: Filter,
+    shown: Shown,
+    *,
+    newest_first: bool,
+) -> None:
     """Print the visits of *run*, and what became of it.
 
     Raises:
         StoreError: the history does not know it.
     """
     columns = columns_for(VISITS, VISITS_DEFAULT, shown)
-    wanted = WantedRuns(cluster=app.settings.cluster, batch=run, checks=only.checks)
+    wanted = WantedRuns(
+        cluster=app.settings.cluster, clusters=clusters, batch=run, checks=only.checks
+    )
     found = _runs(app, wanted)
     if not found:
         of = f" of {', '.join(only.checks)}" if only.checks else ""

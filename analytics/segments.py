@@ -16,7 +16,7 @@ import polars as pl
 
 from analytics.frame import schema
 from analytics.layout import borders
-from analytics.manifest import SUFFIX, Manifest, Segment, read_manifest, write_manifest
+from analytics.manifest import SUFFIX, Manifest, Segment, files, read_manifest, write_manifest
 from analytics.tables import Table
 from slurm_hooks.errors import StoreError
 from slurm_hooks.files import write_durably
@@ -114,24 +114,6 @@ class Segments:
         cells = rows.select(pl.lit(pl.Series(ends, dtype=pl.String)).search_sorted(keys))
         parts = rows.with_columns(cells.to_series().alias("_cell")).partition_by("_cell")
         return [part.drop("_cell") for part in parts]
-
-
-def files(directory: Path) -> list[Path]:
-    """Return what could be segments in *directory*, in name order; nothing where it is missing.
-
-    Raises:
-        StoreError: it cannot be listed.
-    """
-    try:
-        return sorted(
-            path
-            for path in directory.iterdir()
-            if path.suffix == SUFFIX and not path.name.startswith(".")
-        )
-    except FileNotFoundError:
-        return []
-    except OSError as error:
-        raise StoreError(f"{directory}: cannot list it: {error.strerror}") from error
 
 
 def inspect(path: Path, table: Table) -> Segment | str:

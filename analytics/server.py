@@ -14,7 +14,8 @@ from datetime import timedelta
 from math import ceil
 from typing import TYPE_CHECKING
 
-from analytics.engine import FORMAT, NONE, SETTINGS, parsed
+from analytics.answer import FORMAT, SETTINGS, Answer, parsed
+from analytics.engine import NONE
 from slurm_hooks.errors import StoreError
 from slurm_hooks.store_settings import Credentials, StoreSettings, credentials
 
@@ -65,7 +66,16 @@ class Server:
 
     def rows(self, sql: str, parameters: Mapping[str, object] = NONE) -> list[tuple[object, ...]]:
         """Return the rows of *sql*; times are aware and in UTC."""
-        answer = self._ask(sql, parameters, form=FORMAT, settings=SETTINGS)
+        return self._answer(sql, parameters, SETTINGS).rows
+
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to somebody else's statement, which can change nothing."""
+        return self._answer(sql, NONE, {**SETTINGS, "readonly": 2})
+
+    def _answer(
+        self, sql: str, parameters: Mapping[str, object], settings: Mapping[str, object]
+    ) -> Answer:
+        answer = self._ask(sql, parameters, form=FORMAT, settings=settings)
         head = answer.split(b"\n", 2)[:2]
         try:
             if len(head) != 2 or not all(isinstance(json.loads(line), list) for line in head):
@@ -78,7 +88,7 @@ class Server:
         """Return the rows of *sql* as a frame; times are aware and in UTC."""
         import polars as pl  # noqa: PLC0415 takes 0.3 s to import
 
-        answer = self._ask(sql, parameters, form="ArrowStream", settings=_ARROW)
+        answer = self._ask(sql, parameters, form="ArrowStream", settings=NONE)
         try:
             return pl.read_ipc_stream(io.BytesIO(answer))
         except pl.exceptions.PolarsError as error:
@@ -169,9 +179,6 @@ class Server:
         from analytics.server_errors import not_clickhouse  # noqa: PLC0415 loads the driver
 
         return not_clickhouse(self.store)
-
-
-_ARROW = {"max_query_size": SETTINGS["max_query_size"]}
 
 
 def _seconds(length: timedelta) -> int:

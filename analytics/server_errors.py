@@ -17,7 +17,7 @@ from slurm_hooks.errors import StoreError, UnansweredError
 from slurm_hooks.store_settings import StoreSettings
 
 _INIT = "run: cluster-doctor store init"
-_GRANTS = "docs/history.md has the privileges that writers and readers need"
+_GRANTS = "docs/store.md has the privileges that writers and readers need"
 _NOISE = re.compile(
     r"^(Received ClickHouse exception, code: \d+, server response: )?(Code: \d+\. )?"
     r"(DB::Exception: )?|\s*\(for url [^)]*\)|\s*\(version [^)]*(\([^)]*\))?\)"

@@ -3,7 +3,6 @@
 import contextlib
 import json
 import os
-import shutil
 import sqlite3
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime
@@ -74,14 +73,23 @@ class Snapshot:
     def __init__(self, path: Path) -> None:
         self._path = path
 
-    def standings(self, nodes: Collection[str] | None = None) -> list[tuple[Key, Standing]]:
+    def standings(
+        self,
+        nodes: Collection[str] | None = None,
+        *,
+        checks: Collection[str] = (),
+        outcomes: Collection[str] = (),
+    ) -> list[tuple[Key, Standing]]:
         """Return how each check on *nodes* (None: on all) stands.
+
+        Of *checks* and *outcomes* an empty one means all; an outcome is that of the judged
+        result or of a later attempt.
 
         Raises:
             SnapshotUnusableError: it cannot be read.
         """
         with self._reading() as connection:
-            return list(_select(connection, nodes))
+            return list(_select(connection, nodes, checks, outcomes))
 
     def check(self) -> None:
         """Raise SnapshotUnusableError where there is none that could be read."""
@@ -139,6 +147,8 @@ class Snapshot:
             temporary.unlink(missing_ok=True)
             if keep:
                 with self._reading():
+                    import shutil  # noqa: PLC0415 readers copy nothing
+
                     shutil.copyfile(self._path, temporary)
             with contextlib.closing(sqlite3.connect(temporary)) as connection:
                 # What survives a crash is decided by the rename below, not by SQLite's journal.
@@ -189,14 +199,28 @@ def _check_version(connection: sqlite3.Connection, path: Path) -> None:
 
 
 def _select(
-    connection: sqlite3.Connection, nodes: Collection[str] | None
+    connection: sqlite3.Connection,
+    nodes: Collection[str] | None,
+    checks: Collection[str],
+    outcomes: Collection[str],
 ) -> Iterator[tuple[Key, Standing]]:
-    if nodes is None:
-        yield from map(_standing, connection.execute(_SELECT))
-        return
-    for part in _parts(sorted(nodes)):
-        chosen = f"{_SELECT} WHERE node IN ({', '.join('?' * len(part))})"
-        yield from map(_standing, connection.execute(chosen, part))
+    for part in ((),) if nodes is None else _parts(sorted(nodes)):
+        wanted: dict[tuple[str, ...], Collection[str]] = {
+            ("node",): part,
+            ("check_name",): checks,
+            ("judged_outcome", "attempt_outcome"): outcomes,
+        }
+        chosen = {columns: values for columns, values in wanted.items() if values}
+        conditions = [_any_in(columns, len(values)) for columns, values in chosen.items()]
+        bound = [one for columns, values in chosen.items() for _ in columns for one in values]
+        sql = f"{_SELECT} WHERE {' AND '.join(conditions)}" if conditions else _SELECT
+        yield from map(_standing, connection.execute(sql, bound))
+
+
+def _any_in(columns: Sequence[str], count: int) -> str:
+    """Return the condition that one of *columns* is one of *count* values."""
+    among = f"IN ({', '.join('?' * count)})"
+    return f"({' OR '.join(f'{column} {among}' for column in columns)})"
 
 
 def _folded(

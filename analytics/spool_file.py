@@ -24,6 +24,11 @@ class Unclear:
     problem: str
 
 
+@dataclass(frozen=True, slots=True)
+class Gone:
+    """A file that vanished between the look into its directory and the look at it."""
+
+
 def overruled(results: Path, record: Record) -> str | None:
     """The snapshot counts the record of a conflict after the runner's, and so once and for all."""
     overruling = results / replace(record, evidence=Evidence.CONFLICT).file_name
@@ -39,12 +44,12 @@ def repeated(earlier: Path, data: bytes) -> str | None:
     return f"another record of this name is in the history already: {earlier}"
 
 
-def read(path: Path, *, limit: int = MAX_BYTES) -> bytes | Refused | Unclear | None:
-    """Return what *path* holds; None where it is gone."""
+def read(path: Path, *, limit: int = MAX_BYTES) -> bytes | Refused | Unclear | Gone:
+    """Return what *path* holds, or why that cannot be told."""
     try:
         return read_regular(path, limit=limit)
     except FileNotFoundError:
-        return None
+        return Gone()
     except OSError as error:
         if error.errno in _NOT_A_FILE:
             return Refused("not a plain file")

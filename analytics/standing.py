@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
 from analytics.result import JUDGED, Result
-from slurm_hooks.record import Evidence, Outcome
+from slurm_hooks.outcome import Evidence, Outcome
 
 KEPT = 8
 """How many results of each kind a standing looks back; sql/status.sql has the same number."""

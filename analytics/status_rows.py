@@ -9,7 +9,7 @@ from analytics.snapshot import time_of
 from analytics.standing import Confirm, Seen, Standing, confirmed, fails
 from analytics.usual_fields import check, duration, job, log, node, outcome, when
 from slurm_hooks.duration import format_duration
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 STATUS_DEFAULT = "node check outcome judged remark"
 
@@ -85,6 +85,7 @@ STATUS: Sequence[Field[Line]] = (
         meaning="of a fail: whether it repeated as often as the check wants before it counts",
         value=lambda line: line.confirmed,
         text=lambda value: "yes" if value else "no",
+        kind=bool,
     ),
     when(
         "judged",
@@ -98,6 +99,7 @@ STATUS: Sequence[Field[Line]] = (
         meaning="how long ago that was, in seconds",
         value=lambda line: line.standing.judged and _age_s(line.standing.judged, line.now),
         text=age,
+        kind=float,
         right=True,
     ),
     Field(

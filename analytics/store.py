@@ -4,18 +4,16 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Protocol
 
+from analytics.answer import Answer
 from analytics.engine import NONE
 from analytics.tables import RESULTS, Table
+from slurm_hooks.places import Places
 from slurm_hooks.settings import Settings
-from slurm_hooks.state import State
 
 if TYPE_CHECKING:
     import polars as pl
 
     from analytics.embedded import EmbeddedStore
-
-VIEWS = ("history", "status", "visits", "runs", "reactions", "sweeps", "nodes", "coverage")
-"""Each in sql/, and each made of the ones before it and of the tables."""
 
 
 class Store(Protocol):
@@ -39,6 +37,14 @@ class Store(Protocol):
 
     def query(self, sql: str, parameters: Mapping[str, object] = NONE) -> "pl.DataFrame":
         """Return the same as a frame."""
+        ...
+
+    def answer(self, sql: str) -> Answer:
+        """Return the answer to one statement of somebody else's, as it is.
+
+        It is run where the engine or the server lets nothing be changed, and no setting.
+        What else it must not do, `analytics.guard` has looked for.
+        """
         ...
 
     def untouched(self) -> bool:
@@ -74,4 +80,4 @@ def embedded(settings: Settings) -> "EmbeddedStore":
     """Return the store in the state directory, whichever the settings ask for."""
     from analytics.embedded import EmbeddedStore  # noqa: PLC0415 it knows this module
 
-    return EmbeddedStore(State(settings.state_dir).history, retention=settings.store.retention)
+    return EmbeddedStore(Places(settings.state_dir).history, retention=settings.store.retention)

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from analytics.status_rows import Line
 from slurm_hooks.duration import format_duration
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 
 def summary(rows: Collection[Line], ended: datetime | None, now: datetime) -> str:

@@ -53,17 +53,22 @@ def table(
 
     Whatever is in a cell, a line holds printable characters only.
     """
-    cells = [[neutral(cell) for cell in row] for row in rows]
     titles = [column.title if header else "" for column in columns]
-    widths = _widths(columns, titles, cells, width)
-    if header:
-        yield _line(columns, titles, widths, [Style.PLAIN] * len(columns))
-    for row in cells:
-        styles = [
-            column.style(cell) if colour else Style.PLAIN
-            for column, cell in zip(columns, row, strict=True)
-        ]
-        yield _line(columns, row, widths, styles)
+    cells = zip(*rows, strict=True) if rows else ([] for _ in columns)
+    found = [neutral_all(texts) for texts in cells]
+    widths = _widths(columns, titles, found, width)
+    shown = []
+    for column, title, texts, wide in zip(columns, titles, found, widths, strict=True):
+        if wide > 0:
+            head = [_fitted(title, wide, right=column.right, style=Style.PLAIN)] if header else []
+            shown.append(head + _laid_out(column, texts, wide, colour=colour))
+    for row in zip(*shown, strict=True):
+        yield _GAP.join(row).rstrip()
+
+
+def neutral_all(texts: Sequence[str]) -> Sequence[str]:
+    """Return *texts*, each as `neutral` makes it."""
+    return texts if "".join(texts).isprintable() else list(map(neutral, texts))
 
 
 def neutral(text: str) -> str:
@@ -103,13 +108,12 @@ def _cells(letter: str) -> int:
 def _widths(
     columns: Sequence[Column],
     titles: Sequence[str],
-    rows: Sequence[Sequence[str]],
+    cells: Sequence[Sequence[str]],
     width: int | None,
 ) -> list[int]:
-    natural = [max(map(cells_of, column), default=0) for column in zip(titles, *rows, strict=True)]
     widths = [
-        fit if column.width is None else column.width
-        for column, fit in zip(columns, natural, strict=True)
+        column.width if column.width is not None else max(cells_of(title), _widest(texts))
+        for column, title, texts in zip(columns, titles, cells, strict=True)
     ]
     if width is None:
         return widths
@@ -118,6 +122,10 @@ def _widths(
     _shrink(widths, [n for n in free if columns[n].flexible], room)
     _shrink(widths, free, room)
     return _clamped(widths, width)
+
+
+def _widest(texts: Sequence[str]) -> int:
+    return max(map(cells_of, texts), default=0)
 
 
 def _shrink(widths: list[int], which: Sequence[int], room: int) -> None:
@@ -138,17 +146,25 @@ def _clamped(widths: Sequence[int], width: int) -> list[int]:
     return found
 
 
-def _line(
-    columns: Sequence[Column], row: Sequence[str], widths: Sequence[int], styles: Sequence[Style]
-) -> str:
-    parts = []
-    for column, cell, width, style in zip(columns, row, widths, styles, strict=True):
-        if width == 0:
-            continue
-        shown = cut(cell, width)
-        space, painted = " " * (width - cells_of(shown)), _paint(shown, style)
-        parts.append(space + painted if column.right else painted + space)
-    return _GAP.join(parts).rstrip()
+def _laid_out(column: Column, texts: Sequence[str], width: int, *, colour: bool) -> list[str]:
+    """Return the cells of one column, each *width* wide."""
+    if colour:
+        return [
+            _fitted(text, width, right=column.right, style=column.style(text)) for text in texts
+        ]
+    pad = str.rjust if column.right else str.ljust
+    return [
+        pad(text, width)
+        if len(text) <= width and text.isascii()
+        else _fitted(text, width, right=column.right, style=Style.PLAIN)
+        for text in texts
+    ]
+
+
+def _fitted(text: str, width: int, *, right: bool, style: Style) -> str:
+    shown = cut(text, width)
+    space, painted = " " * (width - cells_of(shown)), _paint(shown, style)
+    return space + painted if right else painted + space
 
 
 def _paint(text: str, style: Style) -> str:

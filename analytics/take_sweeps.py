@@ -10,7 +10,7 @@ from datetime import datetime
 from pathlib import Path
 
 from analytics.effects import Effects
-from analytics.spool_file import Refused, Unclear, read
+from analytics.spool_file import Gone, Refused, Unclear, read
 from analytics.sweep_file import MAX_BYTES, SweepFile, loads
 from analytics.tables import COVERAGE, NODES, SWEEPS
 from slurm_hooks.errors import RecordError, StateError, StoreError
@@ -85,7 +85,7 @@ def _rounds(
                 _refuse(path, reason, state, effects, taken)
             case Unclear(problem):
                 taken.notes.append(f"{path}: left there: {problem}")
-            case None:
+            case Gone():
                 pass
         if rows >= _AT_ONCE:
             yield told
@@ -94,7 +94,7 @@ def _rounds(
         yield told
 
 
-def _read(path: Path, *, cluster: str, now: datetime) -> SweepFile | Refused | Unclear | None:
+def _read(path: Path, *, cluster: str, now: datetime) -> SweepFile | Refused | Unclear | Gone:
     data = read(path, limit=MAX_BYTES)
     if not isinstance(data, bytes):
         return data

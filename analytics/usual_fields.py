@@ -1,6 +1,7 @@
 """Fields that several tables have: the same name, sacct's name for it, and look in each."""
 
 from collections.abc import Callable
+from datetime import datetime
 
 from analytics.fields import Field, T, local_time, short_seconds, style_of_outcome
 
@@ -34,15 +35,16 @@ def when(
     """Return a field that holds a time, which people read in their own zone."""
     aliases = (sacct,) if sacct else ()
     return Field(
-        name=name, meaning=meaning, value=value, text=local_time, absent=absent, aliases=aliases
-    )
+        name=name, meaning=meaning, value=value, text=local_time, absent=absent, aliases=aliases,
+        kind=datetime,
+    )  # fmt: skip
 
 
 def duration(meaning: str, value: Callable[[T], object]) -> Field[T]:
     """Return the field that says how long it took, in seconds."""
     return Field(
         name="duration", meaning=meaning, value=value, text=short_seconds, aliases=("elapsed",),
-        right=True,
+        kind=float, right=True,
     )  # fmt: skip
 
 
@@ -52,7 +54,7 @@ def job(meaning: str, value: Callable[[T], int]) -> Field[T]:
     def known(row: T) -> int | None:
         return value(row) or None
 
-    return Field(name="job", meaning=meaning, value=known, aliases=("jobid",), right=True)
+    return Field(name="job", meaning=meaning, value=known, aliases=("jobid",), kind=int, right=True)
 
 
 def log(value: Callable[[T], object]) -> Field[T]:

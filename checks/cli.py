@@ -11,7 +11,8 @@ from typing import NamedTuple
 import click
 
 from analytics.fields import Field, local_time
-from analytics.options import AS_TABLE, NodeList, Shown, presentation
+from analytics.option_types import NodeList
+from analytics.options import AS_TABLE, Shown, presentation
 from analytics.present import columns_for
 from analytics.present import show as show_rows
 from analytics.table import Style

@@ -12,10 +12,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Protocol
 
-from checks import webhook
 from checks.notices import Notice
 from slurm_hooks.oneline import one_line
 
+_WEBHOOK = Path(__file__).with_name("webhook.py")
 _HEARD_BYTES = 1000
 """So much of what a command says of its failure; it may say more, and is read on."""
 _END_S = 1.0
@@ -46,7 +46,7 @@ class Messenger:
         }
         if target.webhook is None:
             return run(target.command or (), notice.data, environment, limit_s=limit_s)
-        argv = [sys.executable, "-I", str(Path(webhook.__file__))]
+        argv = [sys.executable, "-I", str(_WEBHOOK)]
         return run(argv, _posted(notice, target.webhook), environment, limit_s=limit_s)
 
 

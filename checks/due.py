@@ -7,7 +7,7 @@ from analytics.history import Last
 from analytics.standing import confirmed, fails
 from checks.schedule import Scheduled
 from slurm_hooks.batch import Shape
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 Key = tuple[str, str]
 """(node, check)"""

@@ -18,7 +18,7 @@ from checks.due import (
 from checks.eligible import Verdict
 from checks.pack import Due, Limits, NodePlan
 from slurm_hooks.duration import format_duration
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 
 def ages(visit: Sequence[Due], now: datetime) -> str:

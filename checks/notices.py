@@ -10,8 +10,8 @@ from checks.definition import CheckDefinition
 from slurm_hooks.decode import encode
 from slurm_hooks.journal import Book, CheckEvent, Item, Verdict, Word
 from slurm_hooks.oneline import one_line
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind
-from slurm_hooks.record import Outcome
 from slurm_hooks.target import Target, filled
 
 VERSION = 1

@@ -29,7 +29,7 @@ from slurm_hooks.batch import Mode
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ConfigError
 from slurm_hooks.opened import OpenBatch, read_open_batches
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.settings import Settings
 from slurm_hooks.slurm_text import Node
 from slurm_hooks.submission import Advanced

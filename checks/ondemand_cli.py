@@ -10,10 +10,12 @@ from pathlib import Path
 import click
 
 from analytics.fields import Field
-from analytics.options import AS_TABLE, Names, NodeList, Outcomes
+from analytics.natural import natural
+from analytics.option_types import Names, NodeList, Outcomes
+from analytics.options import AS_TABLE
 from analytics.present import columns_for, show
 from analytics.result import Result, result
-from analytics.rows import HISTORY, natural
+from analytics.rows import HISTORY
 from checks import wiring
 from checks.cancel import Chosen
 from checks.cancel import cancel as cancel_visits

@@ -10,8 +10,8 @@ from analytics.history import History, Last
 from checks.definition import CheckDefinition
 from checks.due import Key
 from checks.reaction import Reactions
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind, Reacting, Reaction
-from slurm_hooks.record import Outcome
 from slurm_hooks.state import State
 from slurm_hooks.state_files import READABLE, make_directory, write_file
 from slurm_hooks.unseen import Seen

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING
 import click
 
 from analytics.ask import warn
-from analytics.options import Moment, in_order
+from analytics.option_types import Moment
+from analytics.options import in_order
 from slurm_hooks.cli import App
 from slurm_hooks.errors import StoreError
 

@@ -1,6 +1,5 @@
 """What a report is told of the fleet now: from slurmctld, the definitions and the snapshot."""
 
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import datetime
 
@@ -9,9 +8,10 @@ import polars as pl
 from analytics.ask import warn
 from analytics.coverage import PAIRS
 from analytics.fleet_facts import FAILING, NODES, Facts
+from analytics.hardware import hardware
 from analytics.heartbeat import confirmations, read_beat
+from analytics.natural import natural
 from analytics.node_sources import ask_slurm
-from analytics.rows import natural
 from analytics.snapshot import Row, Snapshot, SnapshotUnusableError, briefs, time_of
 from analytics.standing import confirmed
 from checks.catalogue import Catalogue
@@ -63,11 +63,12 @@ def read_facts(app: App, catalogue: Catalogue, *, is_new: bool) -> Facts:
 
 def node_frame(settings: Settings, nodes: Sequence[Node], last: Iterable[Row]) -> pl.DataFrame:
     """Return `fleet_facts.NODES` of all that Slurm has, and of those only the snapshot knows."""
-    verdicts = _verdicts(settings, nodes)
+    verdicts, kinds = _verdicts(settings, nodes), hardware(nodes)
     found: dict[str, tuple[str | None, ...]] = {
         row[0]: (row[0], None, None, None) for row in last
     } | {
-        node.name: (node.name, hardware(node), _state(node), verdicts[node.name]) for node in nodes
+        node.name: (node.name, kinds[node.name], _state(node), verdicts[node.name])
+        for node in nodes
     }
     return pl.DataFrame(
         [found[name] for name in sorted(found, key=natural)], schema=NODES, orient="row"
@@ -94,13 +95,6 @@ def pair_frame(
         if check in max_age
     ]
     return pl.DataFrame(rows, schema=PAIRS, orient="row")
-
-
-def hardware(node: Node) -> str:
-    """Return what nodes of one make have in common, as far as slurm.conf says."""
-    gres = re.sub(r"\([^)]*\)", "", node.gres)
-    memory = f"{round(node.real_memory_mb / 1024)} GiB" if node.real_memory_mb else ""
-    return ", ".join(filter(None, [f"{node.cpus} CPUs", memory, gres]))
 
 
 def _wanted(

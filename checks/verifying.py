@@ -18,8 +18,8 @@ from slurm_hooks.errors import ClusterDoctorError
 from slurm_hooks.journal import Book, Item
 from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.opened import read_open_batches
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind
-from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node
 from slurm_hooks.unseen import Seen
 from slurm_hooks.verified import Standing, judge, ready_at, verdict, verifications

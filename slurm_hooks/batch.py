@@ -9,8 +9,8 @@ from enum import StrEnum
 
 from slurm_hooks.decode import DecodeError, T, decode, encode
 from slurm_hooks.errors import RecordError
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Reacting
-from slurm_hooks.record import Outcome
 
 VERSION = 1
 MAX_VISITS = 200

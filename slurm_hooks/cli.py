@@ -6,15 +6,18 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property
 from importlib import import_module
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
 from slurm_hooks.decode import nearest
 from slurm_hooks.errors import ClusterDoctorError, ConfigError
 from slurm_hooks.oneline import one_line
+from slurm_hooks.places import Places
 from slurm_hooks.settings import DEFAULT_PATH, VARIABLE, Settings, load_settings, settings_path
-from slurm_hooks.state import State
+
+if TYPE_CHECKING:
+    from slurm_hooks.state import State
 
 _GROUP = "cluster_doctor.commands"
 _DEBUG = "CLUSTER_DOCTOR_DEBUG"
@@ -32,8 +35,15 @@ class App:
         return load_settings(self._path)
 
     @property
-    def state(self) -> State:
-        """The state directory that the settings name."""
+    def places(self) -> Places:
+        """Where everything is kept in the state directory that the settings name."""
+        return Places(self.settings.state_dir)
+
+    @property
+    def state(self) -> "State":
+        """That state directory, for those who write in it or read more than one file of it."""
+        from slurm_hooks.state import State  # noqa: PLC0415 `status` is over before that is loaded
+
         return State(self.settings.state_dir)
 
 
@@ -43,10 +53,21 @@ def installed_commands(search: list[str] | None = None) -> dict[str, str]:
     Reads one file. importlib.metadata would do the same in 50 ms, half of what
     `cluster-doctor status` takes.
     """
-    for directory in sys.path if search is None else search:
-        for path in Path(directory or ".").glob("cluster_doctor-*.dist-info/entry_points.txt"):
-            return _section(path.read_text(encoding="utf-8"), _GROUP)
+    places = sys.path if search is None else search
+    for directory in sorted(places, key=lambda place: not place.endswith("-packages")):
+        for name in _names(directory or "."):
+            if name.startswith("cluster_doctor-") and name.endswith(".dist-info"):
+                path = Path(directory, name, "entry_points.txt")
+                return _section(path.read_text(encoding="utf-8"), _GROUP)
     return {}
+
+
+def _names(directory: str) -> list[str]:
+    """Return what is in *directory*; nothing where it is none, as parts of sys.path may be."""
+    try:
+        return os.listdir(directory)  # noqa: PTH208 a Path each would take longer than the rest
+    except OSError:
+        return []
 
 
 def _section(text: str, wanted: str) -> dict[str, str]:

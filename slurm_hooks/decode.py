@@ -78,7 +78,10 @@ def _decode(kind: object, value: object, where: str) -> object:
 
 def _decode_scalar(kind: object, value: object, where: str) -> object:
     if kind is float and type(value) is int:
-        value = float(value)
+        try:
+            value = float(value)
+        except OverflowError:
+            raise _wrong(where, "a finite number", value) from None
     if kind not in _NAMES or type(value) is not kind:
         expected = _NAMES.get(typing.cast("type", kind), str(kind))
         raise _wrong(where, expected, value)

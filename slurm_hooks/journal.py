@@ -11,8 +11,8 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind
-from slurm_hooks.record import Outcome
 
 VERSION = 1
 

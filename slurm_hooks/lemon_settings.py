@@ -10,9 +10,9 @@ from slurm_hooks.errors import ConfigError
 SHORTEST_WINDOW = timedelta(days=1)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, repr=False, eq=False)
 class RawLemon:
-    """The table, as written."""
+    """The table, as written; bare, since every command makes this class."""
 
     node_fail: float = 3.0
     node_fail_rate: float = 10.0

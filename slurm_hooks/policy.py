@@ -16,9 +16,9 @@ from slurm_hooks.journal import (
     What,
     Word,
 )
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind, Reaction
 from slurm_hooks.reason import written
-from slurm_hooks.record import Outcome
 from slurm_hooks.room import Rails, Room
 from slurm_hooks.undoing import in_favour, is_being_returned, is_being_undone, ready, withdrawn
 

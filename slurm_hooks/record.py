@@ -4,61 +4,24 @@ import json
 import uuid
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
+from math import isfinite
 
 from slurm_hooks.decode import DecodeError, decode, encode
 from slurm_hooks.errors import RecordError
+from slurm_hooks.outcome import Evidence, Outcome
+
+__all__ = ["MAX_BYTES", "MAX_METRICS", "VERSION", "Evidence", "Outcome", "Record", "dumps", "loads"]
 
 VERSION = 1
 MAX_BYTES = 1_000_000
 """A record larger than this is not one of ours."""
 
+MAX_METRICS = 1_000
+_MAX_NAME = 200
+_MAX_DETAIL = 4_000
+_MAX_PATH = 4_096
+
 _NAMESPACE = uuid.UUID("6f4d2f2e-0c57-5a0c-9d0a-3a1b6c1f0e55")
-
-
-class Outcome(StrEnum):
-    """How one check on one node ended; complete and disjoint."""
-
-    PASS = "pass"
-    WARN = "warn"
-    FAIL = "fail"
-    ERROR = "error"
-    TIMEOUT = "timeout"
-    SKIP = "skip"
-    PREEMPTED = "preempted"
-    CANCELLED = "cancelled"
-    NODE_FAIL = "node_fail"
-    NOT_STARTED = "not_started"
-
-    @property
-    def judged(self) -> bool:
-        """Whether it says something about the node; only these make a proof fresh."""
-        return self in (Outcome.PASS, Outcome.WARN, Outcome.FAIL)
-
-
-class Evidence(StrEnum):
-    """Whose word a record is."""
-
-    RUNNER = "runner"
-    """The runner's, on the node, with the batch's token."""
-
-    SLURM = "slurm"
-    """Inferred by the sweep from what slurmctld and slurmdbd say."""
-
-    CONFLICT = "conflict"
-    """The sweep's, where the runner's word and Slurm's cannot both be true."""
-
-    @property
-    def revision(self) -> int:
-        """Which of two records of one result counts: the higher, whenever it arrives."""
-        return {Evidence.SLURM: 1, Evidence.RUNNER: 2, Evidence.CONFLICT: 3}[self]
-
-    @property
-    def suffix(self) -> str:
-        """What marks its records' file names; one of conflict sorts after the one it overrules."""
-        return {Evidence.SLURM: ".inferred", Evidence.RUNNER: "", Evidence.CONFLICT: ".overruled"}[
-            self
-        ]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -110,19 +73,59 @@ def dumps(record: Record) -> bytes:
 def loads(data: bytes) -> Record:
     """Return the record that *data* holds.
 
+    What is too much does not lose the verdict: metrics beyond MAX_METRICS, or that no runner
+    writes (not finite, unprintable or endless names), are left out, and the detail says how
+    many; so is what a detail has beyond 4,000 characters. The file itself keeps everything.
+
     Raises:
-        RecordError: not JSON, a field is missing or of the wrong type, or a newer version.
+        RecordError: not JSON, a key comes twice, a field is missing or of the wrong type, or
+            a newer version.
     """
     if len(data) > MAX_BYTES:
         raise RecordError(f"larger than {MAX_BYTES} bytes")
     try:
-        value = json.loads(data.decode())
+        value = json.loads(data.decode(), object_pairs_hook=_each_once)
     except (ValueError, RecursionError) as error:
         raise RecordError(f"not JSON: {error}") from error
     version = value.get("version") if isinstance(value, dict) else None
     if isinstance(version, int) and version > VERSION:
         raise RecordError(f"written by a newer cluster-doctor (record version {version})")
     try:
-        return decode(Record, value)
+        return decode(Record, _bounded(value))
     except DecodeError as error:
         raise RecordError(str(error)) from error
+
+
+def _each_once(pairs: list[tuple[str, object]]) -> dict[str, object]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise RecordError("it has a key twice, so it says two things")
+    return found
+
+
+def _bounded(value: object) -> object:
+    """Return what was read from a record without what is too much in it."""
+    if not isinstance(value, dict):
+        return value
+    metrics, detail, path = (value.get(key) for key in ("metrics", "detail", "log_path"))
+    found = dict(value)
+    if isinstance(detail, str) and len(detail) > _MAX_DETAIL:
+        found["detail"] = f"{detail[: _MAX_DETAIL - 3]}..."
+    if isinstance(path, str) and len(path) > _MAX_PATH:
+        found["log_path"] = ""
+    if isinstance(metrics, dict):
+        usable = [item for item in metrics.items() if _is_metric(*item)][:MAX_METRICS]
+        found["metrics"] = dict(usable)
+        if left := len(metrics) - len(usable):
+            said = f"{detail}; " if detail else ""
+            found["detail"] = f"{said}{left:,} of {len(metrics):,} metrics are unusable or too many"
+    return found
+
+
+def _is_metric(name: str, value: object) -> bool:
+    """Whether a metric may stay; what is no number is left for `decode` to refuse."""
+    try:
+        finite = not isinstance(value, int | float) or isfinite(value)
+    except OverflowError:  # an integer beyond every float
+        return False
+    return finite and len(name) <= _MAX_NAME and name.isprintable()

@@ -7,9 +7,9 @@ from pathlib import Path
 
 from slurm_hooks.files import read_regular
 from slurm_hooks.oneline import one_line
+from slurm_hooks.record import MAX_METRICS
 
 MAX_BYTES = 65_536
-MAX_METRICS = 1_000
 _METRIC = re.compile(r"metric ([a-z][a-z0-9_]{0,63}) ([-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)")
 
 

@@ -36,9 +36,9 @@ class ReactionMode(StrEnum):
     OFF = "off"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, repr=False, eq=False)
 class _Reactions:
-    """The table ``[reactions]``, as written."""
+    """The table ``[reactions]``, as written; bare, since every command makes this class."""
 
     mode: ReactionMode = ReactionMode.ON
     slurm_user: str = "slurm"
@@ -86,7 +86,7 @@ class ReactionSettings:
     """Nodes that we drained are verified after so long; 0 means never."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(kw_only=True, repr=False, eq=False)
 class _File:
     """The keys of the file, as written; the defaults of everything live here."""
 

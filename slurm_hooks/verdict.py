@@ -2,7 +2,7 @@
 
 import signal as signals
 
-from slurm_hooks.record import Outcome
+from slurm_hooks.outcome import Outcome
 
 JUDGEMENTS = {
     0: Outcome.PASS,

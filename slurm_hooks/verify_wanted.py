@@ -7,8 +7,8 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from slurm_hooks.journal import Book, Entry, Verdict, What, entry_id
+from slurm_hooks.outcome import Outcome
 from slurm_hooks.reaction import Kind
-from slurm_hooks.record import Outcome
 from slurm_hooks.slurm_text import Node, Reservation
 from slurm_hooks.verified import (
     CHECK,

@@ -17,7 +17,8 @@ from slurm_hooks.cli import Commands, main
 from slurm_hooks.state import State
 
 ROOT = Path(__file__).parent.parent
-OURS = {name: f"analytics.cli:{name}" for name in ("status", "history", "ingest")} | {
+OURS = {name: f"analytics.{name}_cli:{name}" for name in ("status", "history", "ingest")} | {
+    "sql": "analytics.sql_cli:sql",
     "runs": "analytics.runs_cli:runs",
     "nodes": "analytics.nodes_cli:nodes",
     "node": "analytics.node_cli:node",
@@ -94,7 +95,7 @@ class Site:
     def argv(self, *arguments: str, python: tuple[str, ...] = ()) -> list[str]:
         """Return the command line of such a process."""
         program = (
-            "import sys; sys.argv[0] = 'cluster-doctor'; from slurm_hooks.cli import main; main()"
+            "import sys; sys.argv[0] = 'cluster-doctor'; from slurm_hooks.start import main; main()"
         )
         return [sys.executable, *python, "-c", program, *arguments]
 
@@ -132,7 +133,7 @@ def installed(root: Path) -> Path:
     commands = project["entry-points"]["cluster_doctor.commands"]
     lines = [f"{name} = {target}" for name, target in commands.items() if name in OURS]
     (information / "entry_points.txt").write_text(
-        "[console_scripts]\ncluster-doctor = slurm_hooks.cli:main\n\n"
+        "[console_scripts]\ncluster-doctor = slurm_hooks.start:main\n\n"
         + "\n".join(["[cluster_doctor.commands]", *lines])
         + "\n"
     )

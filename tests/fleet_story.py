@@ -57,10 +57,12 @@ def _outcome(number: int, day: int) -> Outcome:
 def _row(
     node: str, check: str, outcome: Outcome, ended: datetime, day: int, metrics: dict[str, float]
 ) -> Result:
+    number = int(node[1:])
+    planned = ended - timedelta(minutes=30 - number)  # the same for all nodes of a day
     made = Record(
         cluster="alpha",
-        batch=f"{ended - timedelta(minutes=30):%Y%m%dT%H}0000Z-{day:08x}",
-        task=int(node[1:]),
+        batch=f"{planned:%Y%m%dT%H%M%SZ}-{day:08x}",
+        task=number,
         attempt=0,
         check=check,
         node=node,

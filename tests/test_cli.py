@@ -1,19 +1,27 @@
 """The root command loads what is asked for, and every failure is one line."""
 
 import fcntl
+import os
 import signal
 import subprocess
+import sys
 import time
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import click
 import pytest
 from click.testing import CliRunner
 
+from analytics.embedded import EmbeddedStore
+from analytics.frame import frame
+from analytics.snapshot import Snapshot
+from analytics.status_rows import STATUS
 from slurm_hooks.cli import App, Commands, installed_commands
 from slurm_hooks.errors import StoreError
-from tests.command_line import OURS, Site, group, installed, new_site
+from tests.command_line import OURS, ROOT, Site, group, installed, new_site
+from tests.history_examples import row
 
 
 @pytest.fixture
@@ -101,7 +109,7 @@ def test_the_settings_file_is_the_options_or_the_environments(site: Site) -> Non
         (["status", "-N", "n[3"], "'n[3' has an unbalanced '['"),
         (["status", "-o", "nod"], "there is no field 'nod' (did you mean 'node'?); --helpformat"),
         (["status", "-o", "node%x"], "'x' is not a width; write it like node%20 or node%-20"),
-        (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json and --csv"),
+        (["status", "--json", "--csv"], "choose one of --parsable, --parsable2, --json, --csv"),
         (["history", "-S", "soon"], "'soon' is not a time; write it like 2030-11-21T14:30"),
         (["history", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),
         (["runs", "-S", "now", "-E", "now-1day"], "--starttime is after --endtime"),
@@ -191,6 +199,64 @@ def test_help_and_status_import_nothing_heavy(site: Site) -> None:
         imported = {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
         assert "click" in imported
         assert imported.isdisjoint(heavy.split())
+
+
+def _imported(done: subprocess.CompletedProcess[str]) -> set[str]:
+    assert done.returncode == 0, done.stderr
+    return {line.rpartition("|")[2].strip() for line in done.stderr.splitlines()}
+
+
+def test_status_imports_nothing_that_it_does_not_need(site: Site) -> None:
+    """Each of these takes a tenth of what the interpreter takes to start, or more."""
+    Snapshot(site.state.snapshot).replace((), now=datetime.now(UTC))
+    found = _imported(site.start("status", "-N", "n1", python=("-X", "importtime")))
+    spared = "csv shutil slurm_hooks.batch slurm_hooks.record slurm_hooks.state "
+    spared += "slurm_hooks.journal analytics.store analytics.engine analytics.timeform "
+    spared += "analytics.question analytics.reacted importlib.metadata importlib.resources"
+    assert found.isdisjoint(spared.split())
+    assert "sqlite3" in found
+
+
+def test_history_loads_the_engine_alone(site: Site) -> None:
+    """A new site has no reactions; nobody may look for them with Polars."""
+    EmbeddedStore(site.state.history).append(frame([row("a")]))
+    asked = ("history", "-S", "2030-01-01", "-E", "2030-02-01", "-n", "-o", "node")
+    done = site.start(*asked, python=("-X", "importtime"))
+    assert done.stdout == "n1\n"
+    found = _imported(done)
+    assert "analytics.engine" in found
+    assert found.isdisjoint({"polars", "clickhouse_connect", "chdb", "pandas", "pyarrow"})
+
+
+def test_a_command_s_exit_status_and_output_leave_the_process_whole(site: Site) -> None:
+    assert site.start("status", "-n").returncode == 0
+    assert site.start("status", "--bogus").returncode == 2
+    assert site.start().returncode == 2
+    assert site.start("--settings", "/no/such", "status").returncode == 1
+    listed = site.start("status", "--helpformat")
+    assert (listed.returncode, listed.stdout.count("\n")) == (0, len(STATUS))
+
+
+def test_output_that_cannot_be_written_is_a_failure(site: Site) -> None:
+    with Path("/dev/full").open("w") as full:
+        done = subprocess.run(
+            site.argv("status", "--helpformat"), env=site.environment, stdout=full, check=False
+        )
+    assert done.returncode == 1
+
+
+def test_ctrl_c_while_the_program_still_loads_is_quiet(tmp_path: Path) -> None:
+    (tmp_path / "slurm_hooks").mkdir()
+    (tmp_path / "slurm_hooks" / "__init__.py").write_text("")
+    (tmp_path / "slurm_hooks" / "cli.py").write_text("raise KeyboardInterrupt\n")
+    source = (ROOT / "slurm_hooks" / "start.py").read_text()
+    (tmp_path / "slurm_hooks" / "start.py").write_text(source)
+    done = subprocess.run(
+        [sys.executable, "-c", "from slurm_hooks.start import main; main()"],
+        cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)}, capture_output=True,
+        check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (130, b"")
 
 
 def test_a_reader_that_goes_away_early_is_no_error(site: Site) -> None:

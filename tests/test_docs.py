@@ -2,13 +2,17 @@
 
 import re
 import tomllib
+from importlib import import_module
 from pathlib import Path
 
+import click
 import pytest
 
 from analytics.embedded import EmbeddedStore
-from analytics.store import VIEWS
+from analytics.history_cli import history
+from analytics.sql_cli import sql
 from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS, TABLES, Table
+from analytics.views import VIEWS
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted([*ROOT.glob("*.md"), *ROOT.glob("*/*.md"), *ROOT.glob("tests/lab/*.md")])
@@ -35,6 +39,24 @@ def test_every_variable_of_a_programs_environment_is_documented() -> None:
     table = (ROOT / "docs" / "checks.md").read_text().split("whole environment is this")[1]
     assert {name for name in names if f"`{name}`" not in table} == set()
     assert len(names) > 12
+
+
+@pytest.mark.parametrize("name", ["status", "history", "sql"])
+def test_every_option_of_the_commands_that_ask_is_documented(name: str) -> None:
+    text = (ROOT / "docs" / "history.md").read_text()
+    target = PYPROJECT["project"]["entry-points"]["cluster_doctor.commands"][name]
+    module, _, attribute = target.partition(":")
+    command = getattr(import_module(module), attribute)
+    options = [one for one in command.params if isinstance(one, click.Option)]
+    missing = [name for one in options for name in one.opts if f"`{name}" not in text]
+    assert missing == []
+    assert len(options) > 8
+
+
+def test_every_option_that_the_page_about_the_history_names_is_one() -> None:
+    text = (ROOT / "docs" / "history.md").read_text().split("### Its traps")[0]
+    named = set(re.findall(r"`(--[a-z0-9]+)`", text))
+    assert named <= {name for one in (*history.params, *sql.params) for name in one.opts}
 
 
 def test_every_module_beside_slurm_is_in_the_architecture() -> None:

@@ -68,6 +68,14 @@ def test_text_that_is_no_utf_8_does_not_stop_the_answer(engine: Engine) -> None:
     assert engine.rows("SELECT unhex('6eff31')") == [("n\ufffd1",)]
 
 
+def test_an_answer_that_is_read_in_parts_has_every_row_once_and_in_order(engine: Engine) -> None:
+    for count in (10_000, 10_001, 25_000):
+        asked = f"SELECT number, toDateTime64(number, 3, 'UTC') FROM numbers({count}) ORDER BY 1"
+        found = engine.rows(asked)
+        assert [row[0] for row in found] == [*range(count)]
+        assert found[-1][1] == datetime.fromtimestamp(count - 1, UTC)
+
+
 def test_no_rows_are_no_rows(engine: Engine) -> None:
     assert engine.rows("SELECT 1 WHERE 0") == []
     engine.command("CREATE OR REPLACE VIEW nothing AS SELECT 1 WHERE 0")

@@ -4,6 +4,9 @@ import fcntl
 import json
 import os
 import socket
+import subprocess
+import sys
+import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from datetime import timedelta
@@ -22,6 +25,7 @@ from tests.disks import fill, full, read_only, tmpfs
 from tests.history_examples import CHECKS, NOW, batch, new_state, put, record
 
 SLURM = Evidence.SLURM
+ROOT = Path(__file__).parents[1]
 
 
 @pytest.fixture
@@ -149,7 +153,17 @@ FORGED: dict[str, tuple[bytes, str]] = {
     "in a week": (_with(finished_at="2030-01-09T00:00:00+00:00"), "its finished_at of 2030-01-09"),
     "no number": (_with(duration_s=float("nan")), "duration_s: expected a finite number"),
     "half a character": (_with(detail="\ud800"), "half a character"),
-    "half a metric name": (_with(metrics={"\ud800": 1.0}), "half a character"),
+    "two outcomes": (_with()[:-1] + b', "outcome": "fail"}', "it has a key twice"),
+    "two values of a metric": (
+        _with().replace(b'"metrics": {', b'"metrics": {"write_bytes_per_s": 1, '),
+        "it has a key twice",
+    ),
+    "a metric that is a text": (_with(metrics={"a": "1.0"}), "metrics.a: expected a number"),
+    "a node of a thousand letters": (_with(node="n" * 1000), "visits n0, not 'nnn"),
+    "a check of ten thousand letters": (_with(check="c" * 10_000), "does not run 'ccc"),
+    "control characters": (_with(check="\x1b[2J"), "does not run '\\x1b[2J'"),
+    "a huge duration": (_with(duration_s=10**400), "duration_s: expected a finite number"),
+    "an endless number": (_with().replace(b"4711", b"9" * 5000), "not JSON"),
     "a guessed pass": (_with(evidence="slurm"), "its name should be"),
 }
 
@@ -167,6 +181,103 @@ def test_what_is_no_believable_record_is_set_aside_with_its_reason_and_stops_not
     assert reason in _aside(state)[name]
     assert (state.aside / name).read_bytes() == data
     assert _history(state) == [("n1", "storage", "pass")]
+
+
+@pytest.mark.parametrize(
+    ("metrics", "kept", "left"),
+    [
+        ({"a": float("nan"), "b": 2.0}, {"b": 2.0}, "1 of 2"),
+        ({"a": float("inf"), "b": float("-inf")}, {}, "2 of 2"),
+        ({"a": 10**400, "b": 2}, {"b": 2.0}, "1 of 2"),
+        ({f"m{n:05}": 1.0 for n in range(10_000)}, 1000, "9,000 of 10,000"),
+        ({"m" * 10_000: 1.0, "b": 2.0}, {"b": 2.0}, "1 of 2"),
+        ({"\x1b[2J": 1.0, "\ud800": 1.0, "b": 2.0}, {"b": 2.0}, "2 of 3"),
+    ],
+)
+def test_metrics_that_cannot_be_kept_do_not_take_the_verdict_with_them(
+    state: State, metrics: dict[str, float], kept: dict[str, float] | int, left: str
+) -> None:
+    name = record(batch()).file_name
+    data = _with(outcome="fail", detail="is slow", metrics=metrics)
+    (state.spool / name).write_bytes(data)
+    assert _ingest(state) == Ingested(results=1)
+    ((outcome, detail, found),) = EmbeddedStore(state.history).rows(
+        "SELECT outcome, detail, metrics FROM history"
+    )
+    assert (outcome, detail) == ("fail", f"is slow; {left} metrics are unusable or too many")
+    assert isinstance(found, dict)
+    assert (len(found) if isinstance(kept, int) else found) == kept
+    assert (state.batches / batch().id / "results" / name).read_bytes() == data
+
+
+def test_numbers_too_large_for_a_float_are_no_number_in_text_either(state: State) -> None:
+    name = record(batch()).file_name
+    data = _with(metrics={"a": 7.0}).replace(b"7.0", b"1e999")
+    (state.spool / name).write_bytes(data)
+    assert _ingest(state) == Ingested(results=1)
+
+
+def test_an_endless_detail_is_cut_and_the_file_keeps_it(state: State) -> None:
+    put(state, record(batch(), detail="d" * 900_000))
+    assert _ingest(state) == Ingested(results=1)
+    ((detail,),) = EmbeddedStore(state.history).rows("SELECT detail FROM history")
+    assert detail == "d" * 3997 + "..."
+
+
+def test_a_file_that_vanishes_is_named_and_stops_nothing(state: State) -> None:
+    put(state, record(batch()), record(batch(), 1))
+    gone = state.spool / record(batch()).file_name
+    done = ingest(
+        state,
+        EmbeddedStore(state.history),
+        cluster="alpha",
+        now=NOW,
+        progress=lambda _all, _done: gone.unlink(missing_ok=True),
+    )
+    assert (done.results, done.waiting, done.aside) == (1, 0, 0)
+    assert done.notes == (f"{gone}: it vanished while the spool was read",)
+
+
+def test_a_name_that_no_terminal_should_see_is_set_aside_like_any_other(state: State) -> None:
+    for name in (b"\xff.json", b"a\n\x1b[2J.json", b"n" * 255):
+        (state.spool / os.fsdecode(name)).write_bytes(b"odd")
+    put(state, record(batch()))
+    done = _ingest(state)
+    assert (done.results, done.aside, len(done.notes)) == (1, 3, 3)
+    assert state.spooled() == []
+
+
+def test_a_file_that_may_not_be_read_stays_until_it_may() -> None:
+    """As an account that is not root, whom no mode keeps out."""
+    with tempfile.TemporaryDirectory() as directory:
+        root = Path(directory)
+        state = new_state(root / "state")
+        state.write_batch(batch())
+        put(state, record(batch()), record(batch(), 1))
+        closed = state.spool / record(batch()).file_name
+        closed.chmod(0)
+        if os.geteuid() == 0:
+            subprocess.run(["chown", "-R", "nobody", directory], check=True)
+        code = (
+            "import os, pwd, sys\n"
+            "if os.geteuid() == 0:\n"
+            "    os.setuid(pwd.getpwnam('nobody').pw_uid)\n"
+            "from pathlib import Path\n"
+            "from analytics.embedded import EmbeddedStore\n"
+            "from analytics.ingest import ingest\n"
+            "from slurm_hooks.state import State\n"
+            "from tests.history_examples import NOW\n"
+            "state = State(Path(sys.argv[1]))\n"
+            "done = ingest(state, EmbeddedStore(state.history), cluster='alpha', now=NOW)\n"
+            "print(done.results, done.aside, *done.notes)\n"
+        )
+        done = subprocess.run(
+            [sys.executable, "-c", code, str(state.root)],
+            capture_output=True, text=True, timeout=60, check=False, cwd=ROOT,
+        )  # fmt: skip
+        assert done.stderr == ""
+        assert done.stdout == f"1 0 {closed}: left in the spool: Permission denied\n"
+        assert [path.name for path in state.spooled()] == [closed.name]
 
 
 def test_slurms_word_can_never_be_a_judgement(state: State) -> None:

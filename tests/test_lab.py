@@ -17,6 +17,7 @@ from tests.lab.layout import Layout
 from tests.lab.requirements import check_requirements
 from tests.lab.spec import Spec
 from tests.lab.waiting import wait_for
+from tests.test_sacct_habits import SACCT_KNOWS
 
 CHECKOUT = Path(__file__).parents[1]
 GOLDEN = Path(__file__).parent / "lab" / "golden"
@@ -346,3 +347,13 @@ def _faulty(lab: Lab, node: str) -> "subprocess.CompletedProcess[str]":
 def _left_of(root: Path) -> list[object]:
     """What there still is of the lab at *root*: processes, mounts, files."""
     return [*processes.of_lab(root), *mounts.below(root), *([root] if root.exists() else [])]
+
+
+@lab_test
+def test_sacct_has_the_options_that_the_history_took_from_it(bare: Lab) -> None:
+    told = bare.run(["sacct", "--help"]).stdout
+    for short, long in SACCT_KNOWS.items():
+        assert f"{short}, {long}" in told, told
+    unknown = bare.run(["sacct", "-N", "n999", "-P", "-o", "NodeList"])
+    assert (unknown.returncode, unknown.stdout) == (0, "NodeList\n")
+    assert bare.run(["sacct", "-o", "nope"], check=False).returncode != 0

@@ -17,8 +17,6 @@ from analytics.past import Past, read_past, read_series
 from analytics.reaction_row import ReactionRow
 from analytics.report_question import Scope
 from analytics.tables import REACTIONS
-from checks.report_facts import hardware
-from slurm_hooks.slurm_text import Node
 from tests.command_line import Site, new_site
 from tests.fleet_story import BAD, NODE_NAMES, RULES, story
 from tests.reaction_examples import give_slurm, shown_node
@@ -205,9 +203,3 @@ def test_bands_are_quantiles_of_a_day(store: EmbeddedStore) -> None:
     assert all(low <= middle <= high for low, middle, high in found["bounds"].to_list())
     assert found.height in {40, 41}
     assert store.query(*report_question.bands(SCOPE, ["write_bytes_per_s"], 10)).is_empty()
-
-
-def test_nodes_alike_in_slurm_conf_are_peers() -> None:
-    node = Node(name="n1", state="IDLE", cpus=64, real_memory_mb=515_000, gres="gpu:h100:8(S:0-1)")
-    assert hardware(node) == "64 CPUs, 503 GiB, gpu:h100:8"
-    assert hardware(Node(name="n2", state="IDLE")) == "1 CPUs"

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from slurm_hooks.oneline import LIMIT, one_line
-from slurm_hooks.record import Outcome
-from slurm_hooks.report import MAX_METRICS, parse_report
+from slurm_hooks.record import MAX_METRICS, Outcome
+from slurm_hooks.report import parse_report
 from slurm_hooks.verdict import JUDGEMENTS, verdict
 
 

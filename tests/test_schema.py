@@ -11,8 +11,8 @@ from analytics import ddl, migration
 from analytics.embedded import EmbeddedStore
 from analytics.engine import NONE
 from analytics.server import Server
-from analytics.store import VIEWS
 from analytics.tables import TABLES, Table
+from analytics.views import VIEWS
 from slurm_hooks.errors import StoreError
 from slurm_hooks.store_settings import StoreSettings
 from tests.clickhouse import ClickHouse

@@ -122,7 +122,7 @@ def test_a_reader_who_writes(front: ClickHouse, store: ClickHouseStore) -> None:
     assert reader.rows("SELECT count() FROM history") == [(0,)]
     said = _line(lambda: reader.append(frame([row("a")])))
     assert "user 'reader' may not do this" in said
-    assert "docs/history.md" in said
+    assert "docs/store.md" in said
     assert "nothing is lost: the records stay in the spool" in said
     reader.close()
 

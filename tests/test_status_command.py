@@ -109,6 +109,9 @@ def test_a_heartbeat_that_tells_nothing_of_confirmations_leaves_every_fail_as_it
         (["-s", "FAIL,not_started"], ["n2", "n3"]),
         (["-s", "preempted"], ["n2"]),
         (["-N", "n99"], []),
+        (["-N", "n2,n10", "-c", "storage", "-s", "pass,fail"], ["n2", "n10"]),
+        (["-s", "pass"], ["n2", "n10"]),
+        (["-c", "none"], []),
     ],
 )
 def test_filters_choose_rows(site: Site, arguments: list[str], nodes: list[str]) -> None:

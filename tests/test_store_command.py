@@ -16,8 +16,9 @@ from analytics.frame import frame, plan_frame, reaction_frame
 from analytics.history import standings
 from analytics.server import Server
 from analytics.snapshot import Snapshot
-from analytics.store import VIEWS, Store
+from analytics.store import Store
 from analytics.tables import BATCHES, REACTIONS
+from analytics.views import VIEWS
 from slurm_hooks.record import Evidence
 from slurm_hooks.settings import load_settings
 from tests.clickhouse import ClickHouse

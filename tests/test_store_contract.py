@@ -19,8 +19,9 @@ from analytics.question import Wanted, question
 from analytics.result import COLUMNS, Result
 from analytics.run_question import WantedRuns, runs_question, visits_question
 from analytics.server import Server
-from analytics.store import VIEWS, Store
+from analytics.store import Store
 from analytics.tables import BATCHES, REACTIONS, RESULTS, TABLES
+from analytics.views import VIEWS
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
 from tests.clickhouse import ClickHouse
