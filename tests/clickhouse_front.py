@@ -169,9 +169,9 @@ class Handler(BaseHTTPRequestHandler):
     ) -> tuple[int, bytes, str]:
         form = given.get("default_format") or self.headers.get("X-ClickHouse-Format")
         form = form or "TabSeparated"
-        values = {k: v for k, v in given.items() if k not in _TRANSPORT}
         try:
             self._allow(sql, given)
+            values = {k: v for k, v in given.items() if k not in _TRANSPORT}
             database = given.get("database") or self.headers.get("X-ClickHouse-Database")
             answer = self.server.engine.ask(sql, data, form, database or "default", values)
         except (RefusedError, RuntimeError) as error:
@@ -191,6 +191,8 @@ class Handler(BaseHTTPRequestHandler):
                 516, f"{user}: Authentication failed: password is incorrect, or there is no user "
                 "with such name. (AUTHENTICATION_FAILED)",
             )  # fmt: skip
+        if given.pop("readonly", "0") != "0" and _WRITES.match(sql):  # the engine could not go back
+            raise RefusedError(164, f"{user}: Cannot execute query in readonly mode. (READONLY)")
         if user == READER[0] and _WRITES.match(sql):
             raise RefusedError(
                 497, f"{user}: Not enough privileges. To execute this query, it's necessary to "

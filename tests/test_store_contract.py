@@ -210,6 +210,21 @@ def test_a_question_that_is_refused_is_one_line(store: Store) -> None:
         assert len(str(caught.value)) < 500
 
 
+def test_somebody_elses_question_is_answered_and_can_change_nothing(store: Store) -> None:
+    store.append(frame([row("a"), row("b", node="n2")]))
+    found = store.answer("SELECT node, finished_at AS at FROM history ORDER BY node")
+    assert (list(found.names), list(found.rows)) == (["node", "at"], [("n1", NOW), ("n2", NOW)])
+    for statement in (
+        "INSERT INTO results (batch) SELECT 'x'",
+        "CREATE TABLE mine (a Int32) ENGINE = MergeTree ORDER BY a",
+        "DROP VIEW history",
+        "SELECT 1 FROM nothing",
+    ):
+        with pytest.raises(StoreError):
+            store.answer(statement)
+    assert store.rows("SELECT count() FROM history") == [(2,)]
+
+
 def test_tidying_changes_nothing_and_nothing_is_in_the_way(store: Store) -> None:
     for number in range(30):
         store.append(frame([row(f"a{number}")]))
