@@ -77,8 +77,8 @@ def _refusal(code: int, error: Exception, store: StoreSettings, user: str) -> st
             return f"user {user!r} may not do this: {said(error)}; {_GRANTS}"
         case 164:
             return (
-                f"user {user!r} may only read here: {said(error)}; where the form of answers cannot "
-                "be chosen, let its profile have readonly = 2"
+                f"user {user!r} may only read here: {said(error)}; "
+                "where the form of answers cannot be chosen, let its profile have readonly = 2"
             )
         case 159:
             return f"it gave up, as it took too long; raise store.timeout in {store.path}"
