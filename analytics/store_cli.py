@@ -28,7 +28,9 @@ def init(app: App) -> None:
     from analytics import migration  # noqa: PLC0415 a server is rare
     from analytics.server import Server  # noqa: PLC0415 as above
 
-    settings = _with_server(app.settings)
+    settings = app.settings
+    if _needs_nothing(settings):
+        return
     outside = Server(settings.store, database="")
     migration.make_database(outside)
     outside.close()
@@ -39,7 +41,8 @@ def init(app: App) -> None:
 @click.pass_obj
 def migrate(app: App) -> None:
     """Bring tables and views to what this cluster-doctor knows; run it after each update."""
-    _migrate(_with_server(app.settings))
+    if not _needs_nothing(app.settings):
+        _migrate(app.settings)
 
 
 @store.command()
@@ -117,12 +120,19 @@ def import_(app: App) -> None:
     click.echo(f"the history of {settings.cluster} is in {settings.state_dir}")
 
 
+def _needs_nothing(settings: Settings) -> bool:
+    """Say that there is nothing to make, where the history is in the state directory."""
+    if settings.store.embedded:
+        click.echo(f"the history is in {settings.state_dir}, and needs no tables made")
+    return settings.store.embedded
+
+
 def _with_server(settings: Settings) -> Settings:
     """Refuse to do what needs a server where the settings name none."""
     if settings.store.embedded:
         raise ConfigError(
-            f"{settings.path}: store.url is empty: the history is in the state directory, and "
-            'there is nothing to do; for a server write url = "https://host:8443" in [store]'
+            f"{settings.path}: store.url is empty: the history is in the state directory; "
+            'for a server write url = "https://host:8443" in [store]'
         )
     return settings
 
