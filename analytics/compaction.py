@@ -13,10 +13,8 @@ from analytics.layout import cuts, merges
 from analytics.manifest import SUFFIX, Manifest, Segment, files, read_manifest, write_manifest
 from analytics.segments import Segments, inspect, key_text, unwritable
 from analytics.tables import Table
+from analytics.tidying import GRACE
 from slurm_hooks.errors import StoreError
-
-GRACE = timedelta(hours=1)
-"""So long a replaced segment stays: no question takes as long, nor does a stale NFS cache."""
 
 _YOUNG = timedelta(hours=6)
 """Of batches younger than this results still come; they get segments of their own."""
@@ -65,12 +63,19 @@ def tidy(
 
 
 def latest(rows: pl.DataFrame, table: Table) -> pl.DataFrame:
-    """Return of the rows that tell of the same thing the one that counts."""
+    """Return of the rows that tell of the same thing the one that counts.
+
+    Nearly all of them are the only one: by hashes of what they tell of, few have to be sorted.
+    """
+    alike = rows.select(table.identity).hash_rows().is_duplicated()
+    if not alike.any():
+        return rows
     names = [name for name, _ in table.latest]
-    ordered = rows.sort(
+    ordered = rows.filter(alike).sort(
         names, descending=[down for _, down in table.latest], nulls_last=True, maintain_order=True
     )
-    return ordered.unique(subset=table.identity, keep="first", maintain_order=True)
+    one_of_each = ordered.unique(subset=table.identity, keep="first", maintain_order=True)
+    return pl.concat([rows.filter(~alike), one_of_each])
 
 
 def _merge(segments: Segments, group: Sequence[Segment], *, now: datetime) -> Iterator[Segment]:

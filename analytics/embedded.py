@@ -78,8 +78,14 @@ class EmbeddedStore:
         except OSError as error:
             raise StoreError(f"{self._directory}: cannot list it: {error.strerror}") from error
 
-    def tidy(self, *, now: datetime, all_of_it: bool = False) -> Sequence[str]:
-        """Merge segments and drop old ones, as `analytics.compaction`."""
+    def tidy(self, *, now: datetime) -> Sequence[str]:
+        """Merge segments and drop old ones, in a process of its own where there are such."""
+        from analytics.tidying import tidy_apart  # noqa: PLC0415 readers need none of it
+
+        return tidy_apart(self._directory, now=now, retention=self._retention)
+
+    def tidy_here(self, *, now: datetime, all_of_it: bool = False) -> list[str]:
+        """Do the same in this process, with *all_of_it* also what is not worth it yet."""
         from analytics.compaction import tidy  # noqa: PLC0415 loads Polars
         from analytics.segments import Segments  # noqa: PLC0415
 

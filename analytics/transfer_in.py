@@ -58,7 +58,7 @@ def import_(
             noted.note(table.name, [part.last])
         tell(table.name, total, total)
     with alone(state):
-        embedded.tidy(now=now, all_of_it=True)
+        embedded.tidy_here(now=now, all_of_it=True)
         Disk(state, embedded, cluster=cluster, now=now).rebuild()
     problem = missing(server, embedded, since=now - settings.store.retention, cluster=cluster)
     noted.forget()

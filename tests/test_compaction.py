@@ -12,7 +12,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from analytics.compaction import GRACE, tidy
+from analytics.compaction import tidy
 from analytics.embedded import EmbeddedStore
 from analytics.frame import frame
 from analytics.layout import split
@@ -20,6 +20,7 @@ from analytics.manifest import FILE, read_manifest
 from analytics.result import Result
 from analytics.segments import Segments
 from analytics.tables import RESULTS
+from analytics.tidying import GRACE
 from slurm_hooks.errors import StoreError
 from slurm_hooks.record import Evidence, Outcome
 from tests.history_examples import NOW, row
@@ -288,6 +289,7 @@ from analytics.compaction import tidy
 from analytics.frame import frame
 from analytics.segments import Segments
 from analytics.tables import RESULTS
+from analytics.tidying import GRACE
 from tests.test_compaction import deliveries, segments_of, KEPT
 directory, lives, now = Path(sys.argv[1]), int(sys.argv[2]), datetime.fromisoformat(sys.argv[3])
 CHANGES = {"os.rename", "os.remove", "os.mkdir", "os.chmod", "os.truncate", "os.link"}

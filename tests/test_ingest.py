@@ -388,11 +388,11 @@ def test_a_merge_that_finds_the_disk_full_is_a_note_and_loses_nothing(state: Sta
         store = EmbeddedStore(state.history)
         fill(state.history)
         with pytest.raises(StoreError, match="cannot write the history: No space left"):
-            store.tidy(now=NOW, all_of_it=True)
+            store.tidy_here(now=NOW, all_of_it=True)
         expected = [(f"n{task}", "storage", "pass") for task in range(4)]
         assert _history(state) == expected
         (state.history / "filler").unlink()
-        store.tidy(now=NOW, all_of_it=True)
+        store.tidy_here(now=NOW, all_of_it=True)
         assert _history(state) == expected
 
 

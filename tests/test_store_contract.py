@@ -289,7 +289,7 @@ def _deliver(stores: Both, deliveries: Sequence[Delivery | str]) -> None:
             else:
                 store.tidy(now=NOW)
                 if isinstance(store, EmbeddedStore):
-                    store.tidy(now=NOW, all_of_it=True)
+                    store.tidy_here(now=NOW, all_of_it=True)
 
 
 def _sorted(store: Store, view: str) -> list[tuple[object, ...]]:
