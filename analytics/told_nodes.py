@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 
-from analytics.node_state import Written
+from analytics.node_changes import Written
 from slurm_hooks.decode import DecodeError, decode
 from slurm_hooks.files import read_regular
 

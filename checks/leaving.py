@@ -13,8 +13,9 @@ from datetime import datetime
 from analytics.hardware import hardware
 from analytics.history import Last
 from analytics.holder import Holder, HolderKind, holder
+from analytics.node_changes import changed, node_state
 from analytics.node_lines import Proof
-from analytics.node_state import NodeState, changed, node_state
+from analytics.node_state import NodeState
 from analytics.sweep_file import SweepFile, dumps
 from analytics.sweep_row import SweepRow, failed
 from analytics.told_nodes import read_told_nodes, told_nodes

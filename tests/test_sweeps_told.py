@@ -13,7 +13,8 @@ from typing import cast
 import pytest
 
 from analytics.ingest import Ingested
-from analytics.node_state import NodeState, Written, changed
+from analytics.node_changes import Written, changed
+from analytics.node_state import NodeState
 from analytics.store import Store
 from analytics.tables import RESULTS, Table
 from analytics.told_nodes import read_told_nodes, told_nodes

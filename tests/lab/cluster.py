@@ -262,6 +262,10 @@ class Lab:
         """Each node's whole state, like ``idle`` or ``idle+drain``."""
         return self._nodes.states()
 
+    def responds(self, node: str) -> bool:
+        """Whether *node* would take a job; one that was just resumed does so after a moment."""
+        return self._nodes.responds(node)
+
     def drained(self) -> dict[str, tuple[str, str]]:
         """Why each drained node is, and who says so."""
         return self._nodes.drained()

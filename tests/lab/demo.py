@@ -181,6 +181,9 @@ class Demo:
         )
         self._lab.read_write(READ_ONLY)
         self._command("verify", READ_ONLY, user="root")
+        self._lab.wait_for(
+            lambda: self._lab.responds(READ_ONLY), 30, f"{READ_ONLY} to respond again"
+        )
         self._command("sweep", "--wait")
         self._lab.wait_for(self._verification_is_over, 30, f"{READ_ONLY} to be returned")
         self._command("node", READ_ONLY)
