@@ -33,7 +33,7 @@ def tidy_apart(
     if not any(_is_due(history / table.name, now=now, retention=retention) for table in TABLES):
         return []
     argv = [
-        python, "-m", "analytics.tidying",
+        python, "-I", "-m", "analytics.tidying",  # -I: whatever lies in the working directory
         str(history), now.isoformat(), str(retention.total_seconds()),
     ]  # fmt: skip
     try:

@@ -64,13 +64,15 @@ def test_old_segments_go_and_a_lost_manifest_comes_back(tmp_path: Path) -> None:
     store.close()
 
 
-def test_it_runs_wherever_the_ingest_was_started(
+def test_it_runs_wherever_the_ingest_was_started_and_nothing_that_lies_there(
     store: EmbeddedStore, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     _many(store)
-    away = tmp_path / "away"
-    away.mkdir()
-    monkeypatch.chdir(away)
+    away = tmp_path / "away" / "analytics"
+    away.mkdir(parents=True)
+    (away / "__init__.py").touch()
+    (away / "tidying.py").write_text("raise SystemExit('another program')\n")
+    monkeypatch.chdir(away.parent)
     assert store.tidy(now=NOW) == []
     assert kinds(tmp_path)[1] == 0
 
