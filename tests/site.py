@@ -100,6 +100,13 @@ def running(lab: Lab) -> list[str]:
     return lab.run(argv).stdout.splitlines()
 
 
+def wait_until_over(lab: Lab, deadline_s: float = 40.0) -> None:
+    """Return when no visit waits, runs or ends: nodes are idle before the first begins, too."""
+    argv = ["squeue", "-h", "-u", SERVICE, "-o", "%i"]
+    lab.wait_for(lambda: not lab.run(argv).stdout.split(), deadline_s, "every visit to be over")
+    lab.wait_until_idle()
+
+
 def wait_until_running(lab: Lab, count: int = 1) -> None:
     lab.wait_for(lambda: len(running(lab)) >= count, 20, f"{count} visits to run")
 

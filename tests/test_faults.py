@@ -26,6 +26,7 @@ from tests.site import (
     recover_with_administrator,
     running,
     sweep_and_wait,
+    wait_until_over,
     wait_until_running,
 )
 
@@ -288,7 +289,7 @@ def test_the_controllers_directory_hangs_and_neither_slurm_nor_the_sweep_does(si
         doctor(site, "sweep")
         began = time.monotonic()
         site.wait_for(lambda: bool(site.states()), 5, "slurmctld to answer")
-        site.wait_until_idle(deadline_s=40)
+        wait_until_over(site)
         assert time.monotonic() - began < 30, "EpilogSlurmctld is bounded by 13 s"
         job = site.occupy("n000")
         site.release(job)
@@ -354,7 +355,7 @@ def test_a_users_ten_thousand_tasks_cost_a_sweep_nothing(site: Lab, gates: Gates
     gates.forget()
     doctor(site, "sweep")
     alone = len(gates.calls)
-    site.wait_until_idle()
+    wait_until_over(site)
     site.run(
         ["sbatch", "--hold", "--array=0-9999", "--output=/dev/null", "--wrap=true"],
         user=ORDINARY[0],
