@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from html import escape
 from importlib.resources import files
 
+from analytics import house
 from analytics.fields import local_time
 from analytics.plot import Plot, Stacks
 from analytics.report import Kind, Report, ReportColumn, Section
@@ -24,7 +25,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'"
 
 def html(report: Report) -> str:
     """Return *report* as a whole HTML document."""
-    style = files("analytics").joinpath("report.css").read_text(encoding="utf-8")
+    style = house.css() + files("analytics").joinpath("report.css").read_text(encoding="utf-8")
     body = "".join(_body(report))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'

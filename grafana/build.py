@@ -1,0 +1,63 @@
+"""Builds the files that Grafana is given, and tells where a directory differs from them."""
+
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+from grafana.dashboards import DASHBOARDS
+from grafana.write import dumps
+from slurm_hooks.errors import StateError
+from slurm_hooks.files import write_durably
+
+HOME = Path(__file__).parent
+GENERATED = "generated"
+
+
+def made() -> Mapping[str, str]:
+    """Return the text of each file, by its path in the directory."""
+    return {f"{GENERATED}/{name}.json": dumps(make()) for name, make in DASHBOARDS.items()}
+
+
+def build(directory: Path) -> list[str]:
+    """Write the files that differ into *directory*, and remove dashboards that are no more.
+
+    Returns a line for each change. Raises StateError where that cannot be done.
+    """
+    texts = made()
+    said = list(differences(directory, texts))
+    try:
+        for folder in {(directory / name).parent for name in texts}:
+            folder.mkdir(parents=True, exist_ok=True)
+        for path in _others(directory, texts):
+            path.unlink()
+    except OSError as error:
+        raise StateError(f"{directory}: {error.strerror or error}") from error
+    for name, text in texts.items():
+        if _read(directory / name) != text:
+            write_durably(directory / name, text.encode(), mode=0o644)
+    return said
+
+
+def differences(directory: Path, texts: Mapping[str, str]) -> Iterator[str]:
+    """Yield a line for each file in *directory* that is not as *texts* has it."""
+    for name, text in sorted(texts.items()):
+        there = _read(directory / name)
+        if there is None:
+            yield f"{directory / name}: is missing"
+        elif there != text:
+            yield f"{directory / name}: differs"
+    for path in _others(directory, texts):
+        yield f"{path}: no dashboard has this name"
+
+
+def _others(directory: Path, texts: Mapping[str, str]) -> list[Path]:
+    known = {directory / name for name in texts}
+    return sorted(set((directory / GENERATED).glob("*.json")) - known)
+
+
+def _read(path: Path) -> str | None:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        return None
+    except (OSError, UnicodeDecodeError) as error:
+        raise StateError(f"{path}: {error}") from error

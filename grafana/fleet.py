@@ -1,0 +1,386 @@
+"""The dashboard Fleet: is every node proven, what fails, who holds what, and what checks cost."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from analytics.house import OUTCOMES
+from grafana import links, panels, style
+from grafana.board import Row, board
+from grafana.columns import age, coloured, column, graded, measured, when
+from grafana.select import (
+    CHECK,
+    CLUSTER,
+    COVERAGE_THEN,
+    ITS_PARTITION,
+    NODES_THEN,
+    PARTITION,
+    RESULTS,
+    both,
+)
+from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
+
+OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
+OF_VERDICTS = {
+    "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
+    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
+}  # fmt: skip
+OF_HOLDERS = {
+    "check": "bad", "user": "warn", "slurm": "dead", "reservation": "idle", "unknown": "unclear",
+    "nobody": "good",
+}  # fmt: skip
+
+_STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
+"""A node's state and its flags, as scontrol writes them."""
+
+_ALL_WHY = "[" + ", ".join(f"'{name}'" for name in OF_VERDICTS) + "]"
+
+_NODES = NODES_THEN.format(where=both(CLUSTER, ITS_PARTITION))
+_COVERAGE = COVERAGE_THEN.format(where=both(CLUSTER, CHECK))
+
+
+def fleet() -> Dashboard:
+    """Return the dashboard."""
+    return board(
+        links.FLEET,
+        "Fleet",
+        means="Is every node proven, what fails, who holds which node, and what do checks cost?",
+        since="now-24h",
+        variables=(CLUSTERS, PARTITIONS, CHECKS, STOP_S),
+        rows=(_now(), _coverage(), _nodes(), _outcomes(), _sweeps(), _cost()),
+    )
+
+
+def _now() -> Row:
+    return Row(
+        title="Now",
+        panels=(
+            panels.number(
+                "Proven",
+                f"""
+                SELECT if(sum(nodes) = 0, NULL, sum(proven) / sum(nodes)) AS share
+                FROM ({_COVERAGE})
+                """,
+                means="Of all pairs of a node and a check that is for it, the share that was "
+                "judged no longer ago than the check's max_age. Of whole clusters: sweeps do not "
+                "count by partition.",
+                unit="percentunit", decimals=1, steps=style.SHARE,
+            ),
+            panels.number(
+                "Owed",
+                f"SELECT sum(unproven) AS owed FROM ({_COVERAGE})",
+                means="Pairs of a node and a check that are not proven: the coverage debt. Why is "
+                "told below.",
+                steps=style.ANY_IS_UNCLEAR,
+            ),
+            panels.number(
+                "Failing nodes",
+                f"SELECT countIf(notEmpty(failing)) AS nodes FROM ({_NODES})",
+                means="Nodes on which the latest judgement of a check was fail, as the last sweep "
+                "saw it.",
+                steps=style.ANY_IS_BAD,
+            ),
+            panels.number(
+                "Held nodes",
+                f"SELECT countIf(holder_kind != '') AS nodes FROM ({_NODES})",
+                means="Nodes that somebody keeps from their users: checks, people, Slurm, or a "
+                "reservation.",
+                steps=style.ANY_IS_UNCLEAR,
+            ),
+            panels.number(
+                "Heartbeat",
+                f"""
+                SELECT max(age) AS age_s FROM
+                (
+                    SELECT date_diff('second', max(finished_at), $__toTime) AS age FROM sweeps
+                    WHERE error = '' AND started_at <= $__toTime
+                      AND started_at > $__toTime - INTERVAL 30 DAY AND {CLUSTER}
+                    GROUP BY cluster
+                )
+                """,
+                means="How long ago the last sweep ended that came to its end; of several clusters "
+                "the longest. Sweeps are 5 minutes apart unless the settings say otherwise.",
+                unit="s", decimals=0, steps=((None, "good"), (900, "warn"), (3600, "bad")),
+            ),
+            panels.number(
+                "Suspended checks",
+                f"""
+                SELECT uniqExact(cluster, check_name) AS checks FROM reactions
+                WHERE state = 'waiting' AND endsWith(why, 'suspect the check or the fabric')
+                  AND decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 30 DAY
+                  AND {both(CLUSTER, CHECK)}
+                """,
+                means="Checks that failed on so many nodes at once that nothing more is done for "
+                "them until a person decides: cluster-doctor reactions.",
+                steps=style.ANY_IS_BAD,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _coverage() -> Row:
+    sample = f"at <= $__toTime AND at >= $__fromTime AND {both(CLUSTER, CHECK)}"
+    return Row(
+        title="Coverage",
+        panels=(
+            panels.lines(
+                "Proven share by check",
+                f"""
+                SELECT $__timeInterval(at) AS time, check_name, avg(share) AS Value FROM coverage
+                WHERE {sample} AND share IS NOT NULL
+                GROUP BY time, check_name ORDER BY time, check_name
+                """,
+                means="Of the nodes that a check is for, those that it judged within its max_age.",
+                unit="percentunit", low=None, high=1, steps=((None, "bad"), (0.95, "good")),
+            ),
+            panels.areas(
+                "Coverage debt, and why",
+                f"""
+                SELECT time, why, sum(pairs) AS Value FROM
+                (
+                    SELECT $__timeInterval(at) AS time, cluster, check_name, why,
+                           avg(pairs) AS pairs
+                    FROM
+                    (
+                        SELECT at, cluster, check_name, why, debt[why] AS pairs FROM coverage
+                        ARRAY JOIN {_ALL_WHY} AS why
+                        WHERE {sample}
+                    )
+                    GROUP BY time, cluster, check_name, why
+                )
+                GROUP BY time, why HAVING Value > 0 ORDER BY time, why
+                """,
+                means="Pairs of a node and a check that are not proven, by what the plan says of "
+                "the node. `due` ones are visited next; `busy` ones wait for their users.",
+                colours=OF_VERDICTS,
+            ),
+            panels.rows(
+                "Coverage now",
+                f"""
+                SELECT check_name, share, proven, nodes, failing, never,
+                       date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
+                       arrayStringConcat(
+                           arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
+                                    mapKeys(debt), mapValues(debt)), ', ') AS why,
+                       preempted
+                FROM ({_COVERAGE}) ORDER BY share, check_name LIMIT 1000
+                """,
+                means="Each check as the last sweep of the shown time found it.",
+                columns={
+                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "share": measured("Proven", steps=style.SHARE, width=180),
+                    "proven": column("Proven nodes", width=110),
+                    "nodes": column("Nodes", width=80),
+                    "failing": graded("Failing", steps=style.ANY_IS_BAD, width=80),
+                    "never": graded("Never judged", steps=style.ANY_IS_UNCLEAR, width=110),
+                    "oldest_s": age("Oldest proof"),
+                    "max_age_s": age("Max age"),
+                    "why": column("Not proven, by why"),
+                    "preempted": column("Gave way", width=90),
+                },
+                nothing="No sweep counted in the last day",
+                height=8,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _nodes() -> Row:
+    return Row(
+        title="Nodes",
+        panels=(
+            panels.bars(
+                "Nodes by state",
+                f"""
+                SELECT {_STATE} AS state_shown, count() AS nodes
+                FROM ({_NODES}) GROUP BY state_shown ORDER BY nodes DESC, state_shown LIMIT 20
+                """,
+                means="As scontrol show node has it, at the last sweep of the shown time.",
+                width=6,
+            ),
+            panels.bars(
+                "Held by",
+                f"""
+                SELECT if(holder_kind = '', 'nobody', holder_kind) AS by, count() AS nodes
+                FROM ({_NODES}) GROUP BY by ORDER BY nodes DESC, by LIMIT 20
+                """,
+                means="Who keeps nodes from their users: `check` is cluster-doctor, `user` an "
+                "admin, `slurm` Slurm itself.",
+                width=6,
+            ),
+            panels.areas(
+                "What sweeps found",
+                f"""
+                SELECT time, verdict, sum(nodes) AS Value FROM
+                (
+                    SELECT $__timeInterval(started_at) AS time, cluster, verdict,
+                           avg(found) AS nodes
+                    FROM
+                    (
+                        SELECT started_at, cluster, verdict, verdicts[verdict] AS found FROM sweeps
+                        ARRAY JOIN {_ALL_WHY} AS verdict
+                        WHERE error = '' AND $__timeFilter(started_at) AND {CLUSTER}
+                    )
+                    GROUP BY time, cluster, verdict
+                )
+                GROUP BY time, verdict HAVING Value > 0 ORDER BY time, verdict
+                """,
+                means="How many nodes each sweep found fresh, due, busy, drained, and so on.",
+                colours=OF_VERDICTS,
+            ),
+            panels.rows(
+                "Held or failing",
+                f"""
+                SELECT node, {_STATE} AS state_shown, holder_kind AS held_by, holder, held_since,
+                       reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
+                FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
+                ORDER BY held_since DESC NULLS LAST, node LIMIT 500
+                """,
+                means="Every node that somebody keeps from its users, or on which a check fails.",
+                columns={
+                    "node": column("Node", width=120, leads=links.to_node()),
+                    "state_shown": column("State", width=150),
+                    "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
+                    "holder": column("Who", width=110),
+                    "held_since": when("Since"),
+                    "reason": column("Reason"),
+                    "fails": column("Failing", width=160),
+                    "latest_proof": when("Latest proof"),
+                },
+                nothing="No node is held, and nothing fails",
+            ),
+        ),
+    )
+
+
+def _outcomes() -> Row:
+    of = f"{RESULTS} AND {both(CLUSTER, CHECK, PARTITION)}"
+    return Row(
+        title="Outcomes",
+        panels=(
+            panels.stacks(
+                "Outcomes",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time, outcome, count() AS Value FROM history
+                WHERE {of} GROUP BY time, outcome ORDER BY time, outcome
+                """,
+                means="How the checks ended. Only pass, warn and fail judge the node.",
+                colours=OF_OUTCOMES,
+            ),
+            panels.stacks(
+                "Failures by check",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time, check_name, count() AS Value
+                FROM history WHERE outcome = 'fail' AND {of}
+                GROUP BY time, check_name ORDER BY time, check_name
+                """,
+                means="Results that said fail. One check on many nodes at once points at the "
+                "check, or at what the nodes share.",
+            ),
+            panels.rows(
+                "Failing now",
+                f"""
+                SELECT node, check_name, judged_outcome, judged_at, judged_detail, judged_log_path
+                FROM status
+                WHERE judged_outcome = 'fail' AND judged_at <= $__toTime
+                  AND {both(CLUSTER, CHECK, PARTITION)}
+                ORDER BY judged_at DESC, node, check_name LIMIT 500
+                """,
+                means="The latest judgement of each check on each node, where it is fail; as the "
+                "history stands now.",
+                columns={
+                    "node": column("Node", width=120, leads=links.to_node()),
+                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "judged_outcome": coloured("Outcome", width=90),
+                    "judged_at": when("Judged"),
+                    "judged_detail": column("What it said"),
+                    "judged_log_path": column("Log", width=420),
+                },
+                nothing="Nothing fails",
+            ),
+        ),
+    )
+
+
+def _sweeps() -> Row:
+    return Row(
+        title="Sweeps",
+        panels=(
+            panels.rows(
+                "Last sweeps",
+                f"""
+                SELECT cluster, started_at, duration_s, nodes, free, planned, visits, ingested,
+                       if(error != '', error,
+                          arrayStringConcat(arrayConcat(refused, warnings), '; ')) AS said
+                FROM sweeps WHERE $__timeFilter(started_at) AND {CLUSTER}
+                ORDER BY started_at DESC LIMIT 100
+                """,
+                means="What each sweep found, planned and took in, and what kept it from that.",
+                columns={
+                    "cluster": column("Cluster", width=100),
+                    "started_at": when("Began"),
+                    "duration_s": column("Took", width=80, unit="s", decimals=1),
+                    "nodes": column("Nodes", width=70),
+                    "free": column("Free", width=70),
+                    "planned": column("Planned", width=80),
+                    "visits": column("Visits", width=70),
+                    "ingested": column("Results", width=80),
+                    "said": column("Errors, refusals, warnings"),
+                },
+                nothing="No sweep in this time",
+                width=16,
+            ),
+            panels.lines(
+                "How long sweeps take",
+                f"""
+                SELECT $__timeInterval(started_at) AS time, max(duration_s) AS Value FROM sweeps
+                WHERE $__timeFilter(started_at) AND {CLUSTER} GROUP BY time ORDER BY time
+                """,
+                means="The longest in each interval, with the delivery of notices.",
+                unit="s", width=8, height=9, colours={"Value": "accent"},
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _cost() -> Row:
+    of = f"{RESULTS} AND {both(CLUSTER, CHECK, PARTITION)}"
+    return Row(
+        title="What checks cost",
+        panels=(
+            panels.number(
+                "Node-hours",
+                f"SELECT sum(duration_s) / 3600 AS hours FROM history WHERE {of}",
+                means="How long checks ran in the shown time, on idle nodes.",
+                unit="h", decimals=1,
+            ),
+            panels.number(
+                "Visits that gave way",
+                f"""
+                SELECT uniqExact(batch, task, attempt) AS visits FROM history
+                WHERE outcome = 'preempted' AND {of}
+                """,
+                means="Visits that a user's job took the node from. Each such job waited for the "
+                "visit's end.",
+            ),
+            panels.number(
+                "Users' waiting",
+                f"""
+                SELECT uniqExact(batch, task, attempt) * toFloat64OrZero(${{stop_s:singlequote}})
+                       AS waited_s
+                FROM history WHERE outcome = 'preempted' AND {of}
+                """,
+                means="An estimate: visits that gave way, times what one costs the job that takes "
+                "its node (the variable `Wait for a stop`; docs/benchmarks.md measures it).",
+                unit="s",
+            ),
+            panels.stacks(
+                "Node-hours by check",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time, check_name,
+                       sum(duration_s) / 3600 AS Value
+                FROM history WHERE {of} GROUP BY time, check_name ORDER BY time, check_name
+                """,
+                means="Whose checks they are.",
+                unit="h", height=8,
+            ),
+        ),
+    )  # fmt: skip

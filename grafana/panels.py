@@ -1,0 +1,320 @@
+"""Panels in the house style: one function for each kind; a question goes in, a panel comes out."""
+
+from collections.abc import Mapping
+from textwrap import dedent
+
+from grafana_foundation_sdk.builders import (
+    bargauge,
+    common,
+    dashboard,
+    heatmap,
+    stat,
+    statetimeline,
+    table,
+    timeseries,
+)
+from grafana_foundation_sdk.models import common as kinds
+from grafana_foundation_sdk.models import dashboard as model
+from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
+
+from grafana import style
+from grafana.clickhouse import SOURCE, Form, Query
+from grafana.columns import Column
+
+WIDTH = 24
+"""Of a dashboard's grid."""
+
+Panel = (
+    stat.Panel
+    | timeseries.Panel
+    | table.Panel
+    | statetimeline.Panel
+    | bargauge.Panel
+    | heatmap.Panel
+)
+
+
+def number(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    steps: style.Steps = style.PLAIN,
+    width: int = 4,
+    decimals: int | None = None,
+) -> stat.Panel:
+    """Return one number, coloured by its threshold; *sql* gives one row of one number."""
+    panel = (
+        stat.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(4)
+        .unit(unit)
+        .thresholds(style.thresholds(steps))
+        .color_scheme(style.by_thresholds())
+        .color_mode(kinds.BigValueColorMode.VALUE)
+        .graph_mode(kinds.BigValueGraphMode.NONE)
+        .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+        .no_value("nothing known")
+        .with_target(Query(_plain(sql), Form.TABLE))
+    )
+    return panel if decimals is None else panel.decimals(decimals)
+
+
+def lines(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    steps: style.Steps = style.PLAIN,
+    colours: Mapping[str, str] | None = None,
+    width: int = 12,
+    height: int = 8,
+    low: float | None = 0,
+    high: float | None = None,
+) -> timeseries.Panel:
+    """Return numbers over time as lines; *colours* are of the house, by the lines' names.
+
+    *sql* gives a time, in order, perhaps a text that names the line, and a number ``Value``.
+    """
+    panel = _over_time(title, sql, means=means, unit=unit, steps=steps, width=width, height=height)
+    panel = panel.line_width(2).fill_opacity(8).span_nulls(span_nulls=False)
+    panel = panel.show_points(kinds.VisibilityMode.AUTO)
+    if low is not None:
+        panel = panel.min(low)
+    if high is not None:
+        panel = panel.max(high)
+    return _coloured(panel, colours or {})
+
+
+def stacks(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    colours: Mapping[str, str] | None = None,
+    width: int = 12,
+    height: int = 8,
+) -> timeseries.Panel:
+    """Return numbers over time as bars on top of each other; *sql* as of `lines`."""
+    panel = _over_time(
+        title, sql, means=means, unit=unit, steps=style.PLAIN, width=width, height=height
+    )
+    panel = (
+        panel.draw_style(kinds.GraphDrawStyle.BARS)
+        .fill_opacity(80)
+        .line_width(0)
+        .bar_width_factor(0.9)
+        .stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+        .min(0)
+    )
+    return _coloured(panel, colours or {})
+
+
+def areas(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    colours: Mapping[str, str] | None = None,
+    width: int = 12,
+    height: int = 8,
+) -> timeseries.Panel:
+    """Return numbers over time as areas on top of each other; *sql* as of `lines`."""
+    panel = _over_time(
+        title, sql, means=means, unit=unit, steps=style.PLAIN, width=width, height=height
+    )
+    panel = (
+        panel.fill_opacity(60)
+        .line_width(1)
+        .line_interpolation(kinds.LineInterpolation.STEP_AFTER)
+        .stacking(common.StackingConfig().mode(kinds.StackingMode.NORMAL).group("A"))
+        .show_points(kinds.VisibilityMode.NEVER)
+        .min(0)
+    )
+    return _coloured(panel, colours or {})
+
+
+def rows(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    columns: Mapping[str, Column],
+    nothing: str = "nothing",
+    width: int = WIDTH,
+    height: int = 9,
+) -> table.Panel:
+    """Return a table; *columns* says how each column that *sql* names is shown.
+
+    *nothing* stands where there is no row.
+    """
+    panel = (
+        table.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .no_value(nothing)
+        .show_header(show_header=True)
+        .cell_height(kinds.TableCellHeight.SM)
+        .thresholds(style.thresholds(style.PLAIN))
+        .with_target(Query(_plain(sql), Form.TABLE))
+    )
+    for name, column in columns.items():
+        panel = panel.override_by_name(name, list(column.properties))
+    return panel
+
+
+def states(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    mappings: list[model.ValueMapping],
+    width: int = WIDTH,
+    height: int = 10,
+) -> statetimeline.Panel:
+    """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``."""
+    return (
+        statetimeline.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .mappings(mappings)
+        .thresholds(style.thresholds(style.PLAIN))
+        .color_scheme(style.by_thresholds())
+        .merge_values(merge_values=True)
+        .show_value(kinds.VisibilityMode.NEVER)
+        .row_height(0.8)
+        .fill_opacity(85)
+        .line_width(0)
+        .with_target(Query(_plain(sql), Form.SERIES))
+    )
+
+
+def bars(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    steps: style.Steps = style.PLAIN,
+    width: int = 8,
+    height: int = 8,
+    high: float | None = None,
+) -> bargauge.Panel:
+    """Return a bar for each row; *sql* gives a text that names it and a number."""
+    panel = (
+        bargauge.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .unit(unit)
+        .min(0)
+        .thresholds(style.thresholds(steps))
+        .color_scheme(style.by_thresholds())
+        .orientation(kinds.VizOrientation.HORIZONTAL)
+        .display_mode(kinds.BarGaugeDisplayMode.BASIC)
+        .reduce_options(common.ReduceDataOptions().values(values=True).limit(40))
+        .no_value("nothing")
+        .with_target(Query(_plain(sql), Form.TABLE))
+    )
+    return panel if high is None else panel.max(high)
+
+
+def spread(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    unit: str = "short",
+    width: int = 12,
+    height: int = 8,
+) -> heatmap.Panel:
+    """Return how often what was found over time; *sql* gives a time, a bucket, and a count.
+
+    A bucket is a text: its upper bound. Buckets are in the order in which they come first.
+    """
+    return (
+        heatmap.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .calculate(calculate=False)
+        .unit("short")
+        .color(
+            heatmap.HeatmapColorOptions()
+            .mode(HeatmapColorMode.SCHEME)
+            .scheme("Blues")
+            .reverse(reverse=False)
+            .steps(32)
+        )
+        .cell_gap(1)
+        .y_axis(heatmap.YAxisConfig().unit(unit))
+        .thresholds(style.thresholds(style.PLAIN))
+        .with_target(Query(_plain(sql), Form.SERIES))
+    )
+
+
+def _over_time(
+    title: str, sql: str, *, means: str, unit: str, steps: style.Steps, width: int, height: int
+) -> timeseries.Panel:
+    calm = len(steps) == 1
+    return (
+        timeseries.Panel()
+        .title(title)
+        .description(means)
+        .datasource(SOURCE)
+        .span(width)
+        .height(height)
+        .unit(unit)
+        .thresholds(style.thresholds(steps))
+        .thresholds_style(
+            common.GraphThresholdsStyleConfig().mode(
+                kinds.GraphThresholdsStyleMode.OFF
+                if calm
+                else kinds.GraphThresholdsStyleMode.DASHED
+            )
+        )
+        .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
+        .legend(
+            common.VizLegendOptions()
+            .display_mode(kinds.LegendDisplayMode.LIST)
+            .placement(kinds.LegendPlacement.BOTTOM)
+            .show_legend(show_legend=True)
+        )
+        .tooltip(
+            common.VizTooltipOptions()
+            .mode(kinds.TooltipDisplayMode.MULTI)
+            .sort(kinds.SortOrder.DESCENDING)
+        )
+        .no_value("nothing")
+        .with_target(Query(_plain(sql), Form.SERIES))
+    )
+
+
+def _coloured(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries.Panel:
+    for name, colour in colours.items():
+        value = style.fixed(colour).build()
+        panel = panel.override_by_name(
+            name, [model.DynamicConfigValue(id_val="color", value=value)]
+        )
+    return panel
+
+
+def _plain(sql: str) -> str:
+    return dedent(sql).strip()

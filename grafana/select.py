@@ -1,0 +1,57 @@
+"""What dashboards' questions have in common: which rows they are about, as ClickHouse SQL."""
+
+
+def chosen(column: str, variable: str) -> str:
+    """Return the condition that *column* is among what the reader chose; 1=1 where that is all."""
+    return f"$__conditionalAll({column} IN (${{{variable}:singlequote}}), ${variable})"
+
+
+CLUSTER = chosen("cluster", "cluster")
+NODE = chosen("node", "node")
+CHECK = chosen("check_name", "check")
+
+PARTITION = (
+    "$__conditionalAll((cluster, node) IN (SELECT cluster, node FROM nodes"
+    " WHERE hasAny(partitions, [${partition:singlequote}])), $partition)"
+)
+"""That the node is in one of the partitions, as it was last seen."""
+
+ITS_PARTITION = "$__conditionalAll(hasAny(partitions, [${partition:singlequote}]), $partition)"
+"""The same where the rows themselves are nodes'."""
+
+_BATCH_DAY = "formatDateTime({time}, '%Y%m%dT%H%i%SZ', 'UTC')"
+
+RESULTS = (
+    "$__timeFilter(finished_at)"
+    f" AND batch >= {_BATCH_DAY.format(time='$__fromTime - INTERVAL 7 DAY')}"
+    f" AND batch <= {_BATCH_DAY.format(time='$__toTime')}"
+)
+"""That a result ended in the shown time. A batch's id begins with its time, and by the batch the
+store leaves out whole months; none is a week older than its results."""
+
+NODES_THEN = """
+    SELECT * FROM
+    (
+        SELECT * FROM node_states
+        WHERE seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {where}
+        ORDER BY seen_at DESC
+        LIMIT 1 BY cluster, node
+    )
+    WHERE state != ''
+""".strip()
+"""The nodes as they were at the end of the shown time: each is written once a day at the least."""
+
+COVERAGE_THEN = """
+    SELECT * FROM coverage
+    WHERE at <= $__toTime AND at > $__toTime - INTERVAL 1 DAY AND {where}
+    ORDER BY at DESC
+    LIMIT 1 BY cluster, check_name
+""".strip()
+"""How much of each check was proven at the end of the shown time."""
+
+JUDGED = "outcome IN ('pass', 'warn', 'fail')"
+
+
+def both(*conditions: str) -> str:
+    """Return that all *conditions* hold."""
+    return " AND ".join(conditions)

@@ -1,0 +1,41 @@
+"""What the reader of a dashboard chooses; each dashboard takes those that its panels ask for."""
+
+from grafana.board import Entry, Variable
+from grafana.select import CLUSTER
+
+CLUSTERS = Variable(
+    name="cluster", label="Cluster",
+    sql="""
+        SELECT DISTINCT cluster FROM sweeps
+        WHERE started_at <= $__toTime AND started_at > $__fromTime - INTERVAL 30 DAY
+        ORDER BY cluster
+    """,
+)  # fmt: skip
+
+_SEEN = f"seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {CLUSTER}"
+
+PARTITIONS = Variable(
+    name="partition", label="Partition",
+    sql=f"SELECT DISTINCT arrayJoin(partitions) AS partition FROM node_states WHERE {_SEEN}"
+    " ORDER BY partition",
+)  # fmt: skip
+
+NODES = Variable(
+    name="node", label="Node",
+    sql=f"SELECT DISTINCT node FROM node_states WHERE {_SEEN} ORDER BY node",
+)  # fmt: skip
+
+CHECKS = Variable(
+    name="check", label="Check",
+    sql=f"""
+        SELECT DISTINCT check_name FROM coverage_samples
+        WHERE at <= $__toTime AND at > $__fromTime - INTERVAL 1 DAY AND {CLUSTER}
+        ORDER BY check_name
+    """,
+)  # fmt: skip
+
+STOP_S = Entry(
+    name="stop_s", label="Wait for a stop (s)", value="0.13",
+    means="How long a user's job waits when it takes its node from a visit: what the benchmarks "
+    "measured on a small machine.",
+)  # fmt: skip
