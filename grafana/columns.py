@@ -46,7 +46,7 @@ def coloured(
     title: str = "", *, width: int | None = None, texts: Mapping[str, str] | None = None
 ) -> Column:
     """Return a column whose cells have the colours of *texts*; of outcomes where none are given."""
-    mappings = style.outcome_names() if texts is None else style.names(texts)
+    mappings = style.names(style.OF_OUTCOMES if texts is None else texts)
     return _with(column(title, width=width), _background(), ("mappings", mappings))
 
 

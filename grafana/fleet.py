@@ -2,39 +2,29 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from analytics.house import OUTCOMES
 from grafana import links, panels, style
 from grafana.board import Row, board
 from grafana.columns import age, coloured, column, graded, measured, when
 from grafana.select import (
     CHECK,
     CLUSTER,
-    COVERAGE_THEN,
+    HOLDER,
     ITS_PARTITION,
-    NODES_THEN,
     PARTITION,
     RESULTS,
+    STATE,
     both,
+    counted,
+    coverage_then,
+    nodes_then,
 )
+from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
-
-OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
-OF_VERDICTS = {
-    "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
-    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
-}  # fmt: skip
-OF_HOLDERS = {
-    "check": "bad", "user": "warn", "slurm": "dead", "reservation": "idle", "unknown": "unclear",
-    "nobody": "good",
-}  # fmt: skip
-
-_STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
-"""A node's state and its flags, as scontrol writes them."""
 
 _ALL_WHY = "[" + ", ".join(f"'{name}'" for name in OF_VERDICTS) + "]"
 
-_NODES = NODES_THEN.format(where=both(CLUSTER, ITS_PARTITION))
-_COVERAGE = COVERAGE_THEN.format(where=both(CLUSTER, CHECK))
+_NODES = nodes_then(CLUSTER, ITS_PARTITION)
+_COVERAGE = coverage_then(both(CLUSTER, CHECK))
 
 
 def fleet() -> Dashboard:
@@ -190,20 +180,18 @@ def _nodes() -> Row:
             panels.bars(
                 "Nodes by state",
                 f"""
-                SELECT {_STATE} AS state_shown, count() AS nodes
+                SELECT {STATE} AS state_shown, count() AS nodes
                 FROM ({_NODES}) GROUP BY state_shown ORDER BY nodes DESC, state_shown LIMIT 20
                 """,
                 means="As scontrol show node has it, at the last sweep of the shown time.",
                 width=6,
             ),
-            panels.bars(
+            panels.parts(
                 "Held by",
-                f"""
-                SELECT if(holder_kind = '', 'nobody', holder_kind) AS by, count() AS nodes
-                FROM ({_NODES}) GROUP BY by ORDER BY nodes DESC, by LIMIT 20
-                """,
+                f"SELECT {counted(HOLDER, OF_HOLDERS)} FROM ({_NODES})",
                 means="Who keeps nodes from their users: `check` is cluster-doctor, `user` an "
                 "admin, `slurm` Slurm itself.",
+                colours=OF_HOLDERS,
                 width=6,
             ),
             panels.areas(
@@ -229,7 +217,7 @@ def _nodes() -> Row:
             panels.rows(
                 "Held or failing",
                 f"""
-                SELECT node, {_STATE} AS state_shown, holder_kind AS held_by, holder, held_since,
+                SELECT node, {STATE} AS state_shown, {HOLDER} AS held_by, holder, held_since,
                        reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
                 FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
                 ORDER BY held_since DESC NULLS LAST, node LIMIT 500
