@@ -1,8 +1,10 @@
 """Builds the files that Grafana is given, and tells where a directory differs from them."""
 
+import json
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from grafana import lint
 from grafana.dashboards import DASHBOARDS
 from grafana.write import dumps
 from slurm_hooks.errors import StateError
@@ -15,6 +17,18 @@ GENERATED = "generated"
 def made() -> Mapping[str, str]:
     """Return the text of each file, by its path in the directory."""
     return {f"{GENERATED}/{name}.json": dumps(make()) for name, make in DASHBOARDS.items()}
+
+
+def problems(directory: Path, texts: Mapping[str, str]) -> list[str]:
+    """Return a line for each file that differs, and a sentence for each fault of *texts*."""
+    return [*differences(directory, texts), *faults(texts)]
+
+
+def faults(texts: Mapping[str, str]) -> list[str]:
+    """Return a sentence for each fault of the dashboards among *texts*."""
+    boards = {name: json.loads(text) for name, text in texts.items() if name.startswith(GENERATED)}
+    known = {board["uid"] for board in boards.values()}
+    return [said for _, board in sorted(boards.items()) for said in lint.faults(board, known)]
 
 
 def build(directory: Path) -> list[str]:

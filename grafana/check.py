@@ -92,7 +92,7 @@ def _success() -> Row:
         title="Success",
         panels=(
             panels.lines(
-                "Pass rate",
+                "Pass rate over time",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS Value FROM history
                 WHERE {_OF} AND {story.JUDGED} GROUP BY time ORDER BY time

@@ -1,7 +1,7 @@
 """A dashboard's JSON, read into what can be told of it; what is missing there is empty here."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 Json = Mapping[str, object]
 
@@ -43,8 +43,12 @@ class Panel:
     """Of all fields, and then of each override that has its own: from which values on."""
     columns: Mapping[str, Json]
     """The properties that overrides give to a field, by the field's name."""
-    leads: Sequence[str]
-    """Where its links lead."""
+    leads: Mapping[str, Sequence[str]]
+    """Where the links lead that overrides give to a field, by its name; by "" all fields' links."""
+    mapped: frozenset[str]
+    """Values that have a text and a colour of their own."""
+    every_row: bool
+    """Whether each row is shown, and not one value of each column."""
     targets: Sequence[Target]
     repeat: str
     """The variable for each of whose values it stands once."""
@@ -78,6 +82,8 @@ class Dashboard:
     """Such as now-24h."""
     panels: Sequence[Panel]
     variables: Sequence[Variable]
+    marks: Sequence[Target]
+    """What asks for annotations, each by its name."""
 
     def every_panel(self) -> Iterator[Panel]:
         """Yield all panels in order, rows and what is in closed ones too."""
@@ -97,6 +103,7 @@ def dashboard(written: Json) -> Dashboard:
         variables=[
             _variable(one) for one in _objects(_object(written.get("templating")).get("list"))
         ],
+        marks=[_mark(one) for one in _objects(_object(written.get("annotations")).get("list"))],
     )
 
 
@@ -104,7 +111,8 @@ def _panel(written: Json) -> Panel:
     config = _object(written.get("fieldConfig"))
     defaults = _object(config.get("defaults"))
     columns = _columns(config)
-    every = [defaults, *columns.values()]
+    every = {"": defaults, **columns}
+    reduced = _object(_object(written.get("options")).get("reduceOptions"))
     return Panel(
         number=_number(written, "id"),
         kind=_text(written, "type"),
@@ -113,16 +121,24 @@ def _panel(written: Json) -> Panel:
         place=_place(_object(written.get("gridPos"))),
         source=_source(written),
         unit=_text(defaults, "unit"),
-        steps=[_steps(one["thresholds"]) for one in every if "thresholds" in one],
+        steps=[_steps(one["thresholds"]) for one in every.values() if "thresholds" in one],
         columns=columns,
-        leads=[
-            _text(link, "url") for one in (*every, written) for link in _objects(one.get("links"))
-        ],
+        leads={name: _urls(one) for name, one in every.items() if _urls(one)},
+        mapped=frozenset(
+            str(value)
+            for mapping in _objects(defaults.get("mappings"))
+            for value in _object(mapping.get("options"))
+        ),
+        every_row=reduced.get("values") is True,
         targets=[_target(one) for one in _objects(written.get("targets"))],
         repeat=_text(written, "repeat"),
         interval=_text(written, "interval"),
         panels=[_panel(one) for one in _objects(written.get("panels"))],
     )
+
+
+def _urls(written: Json) -> list[str]:
+    return [_text(link, "url") for link in _objects(written.get("links"))]
 
 
 def _columns(config: Json) -> dict[str, Json]:
@@ -150,6 +166,11 @@ def _target(written: Json) -> Target:
         form=form if isinstance(form, int) else None,
         source=_source(written),
     )
+
+
+def _mark(written: Json) -> Target:
+    target = _object(written.get("target"))
+    return replace(_target(target), ref_id=_text(written, "name"), source=_source(written))
 
 
 def _variable(written: Json) -> Variable:
