@@ -1,4 +1,4 @@
-"""One outcome looks the same in a report and on a dashboard, and differs from those that it is not."""
+"""One outcome looks the same in a report and on a dashboard, and unlike what it is not."""
 
 import re
 
