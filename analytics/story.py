@@ -9,8 +9,8 @@ from analytics.result import JUDGED as _JUDGED
 JUDGED = "outcome IN ('" + "', '".join(_JUDGED) + "')"
 """That a result says something about its node."""
 
-PASS_RATE = f"countIf(outcome = 'pass') / countIf({JUDGED})"
-"""Passes by judged results, as `analytics.reliability` has it; NaN where nothing was judged."""
+PASS_RATE = f"if(countIf({JUDGED}) = 0, NULL, countIf(outcome = 'pass') / countIf({JUDGED}))"
+"""Passes by judged results, as `analytics.reliability` has it; NULL where nothing was judged."""
 
 _REACTIONS = "decided_at, check_name, kind, state, why, detail, ended_at, ended_by"
 

@@ -59,13 +59,13 @@ def _now() -> Row:
             ),
             panels.number(
                 "Failing nodes",
-                f"SELECT sum(failing) AS nodes FROM ({_COVERAGE})",
+                f"SELECT sumOrNull(failing) AS nodes FROM ({_COVERAGE})",
                 means="Nodes whose latest judgement by this check is fail, however old.",
                 steps=style.ANY_IS_BAD,
             ),
             panels.number(
                 "Never judged",
-                f"SELECT sum(never) AS nodes FROM ({_COVERAGE})",
+                f"SELECT sumOrNull(never) AS nodes FROM ({_COVERAGE})",
                 means="Nodes that the check is for and that it never judged.",
                 steps=style.ANY_IS_UNCLEAR,
             ),
@@ -77,7 +77,7 @@ def _now() -> Row:
             panels.number(
                 "Takes",
                 f"""
-                SELECT quantile(0.5)(duration_s) AS middle_s FROM history
+                SELECT medianOrNull(duration_s) AS middle_s FROM history
                 WHERE {_OF} AND {story.JUDGED}
                 """,
                 means="The median time that the program ran where it judged.",
@@ -89,7 +89,7 @@ def _now() -> Row:
 
 def _success() -> Row:
     return Row(
-        title="Success",
+        title="How it went",
         panels=(
             panels.lines(
                 "Pass rate over time",
@@ -133,7 +133,7 @@ def _success() -> Row:
 
 def _runs() -> Row:
     return Row(
-        title="Runs",
+        title="Its runs",
         panels=(
             panels.rows(
                 "Runs",
@@ -198,23 +198,27 @@ def _deviating() -> panels.Panel:
     return panels.rows(
         "Nodes that deviate",
         f"""
-        SELECT node, metric, found, usual, found / usual - 1 AS apart, mads, hardware FROM
+        SELECT node, metric, found, usual, found / usual - 1 AS apart,
+               if(mad = 0, NULL, (found - usual) / mad) AS mads, hardware
+        FROM
         (
-            SELECT hardware, metric,
-                   arrayReduce('median', groupArray(found)) AS usual,
-                   arrayReduce('median', arrayMap(one -> abs(one - usual), groupArray(found)))
-                   AS mad,
-                   arrayJoin(groupArray((node, found))) AS one, one.1 AS node, one.2 AS found,
-                   if(mad = 0, NULL, (found - usual) / mad) AS mads
+            SELECT hardware, metric, usual, mad, arrayJoin(pairs) AS pair, pair.1 AS node,
+                   pair.2 AS found
             FROM
             (
-                SELECT cluster, node, metric, medianExact(value) AS found
-                FROM ({story.values(_OF, "isFinite(value)", more=", cluster")})
-                GROUP BY cluster, node, metric
-            ) AS measured
-            INNER JOIN (SELECT cluster, node, hardware FROM ({nodes_then(CLUSTER)})) AS known
-            USING (cluster, node)
-            GROUP BY hardware, metric HAVING count() >= {LEAST}
+                SELECT hardware, metric, groupArray((node, found)) AS pairs,
+                       arrayReduce('median', arrayMap(one -> one.2, pairs)) AS usual,
+                       arrayReduce('median', arrayMap(one -> abs(one.2 - usual), pairs)) AS mad
+                FROM
+                (
+                    SELECT cluster, node, metric, median(value) AS found
+                    FROM ({story.values(_OF, "isFinite(value)", more=", cluster")})
+                    GROUP BY cluster, node, metric
+                ) AS measured
+                INNER JOIN (SELECT cluster, node, hardware FROM ({nodes_then(CLUSTER)})) AS known
+                USING (cluster, node)
+                GROUP BY hardware, metric HAVING count() >= {LEAST}
+            )
         )
         WHERE abs(mads) >= {FAR} ORDER BY abs(mads) DESC, node, metric LIMIT 100
         """,

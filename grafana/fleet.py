@@ -16,6 +16,7 @@ from grafana.select import (
     both,
     counted,
     coverage_then,
+    known,
     nodes_then,
 )
 from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
@@ -56,21 +57,21 @@ def _now() -> Row:
             ),
             panels.number(
                 "Owed",
-                f"SELECT sum(unproven) AS owed FROM ({_COVERAGE})",
+                f"SELECT sumOrNull(unproven) AS owed FROM ({_COVERAGE})",
                 means="Pairs of a node and a check that are not proven: the coverage debt. Why is "
                 "told below.",
                 steps=style.ANY_IS_UNCLEAR,
             ),
             panels.number(
                 "Failing nodes",
-                f"SELECT countIf(notEmpty(failing)) AS nodes FROM ({_NODES})",
+                f"SELECT {known('countIf(notEmpty(failing))')} AS nodes FROM ({_NODES})",
                 means="Nodes on which the latest judgement of a check was fail, as the last sweep "
                 "saw it.",
                 steps=style.ANY_IS_BAD,
             ),
             panels.number(
                 "Held nodes",
-                f"SELECT countIf(holder_kind != '') AS nodes FROM ({_NODES})",
+                f"SELECT {known('countIf(notEmpty(holder_kind))')} AS nodes FROM ({_NODES})",
                 means="Nodes that somebody keeps from their users: checks, people, Slurm, or a "
                 "reservation.",
                 steps=style.ANY_IS_UNCLEAR,
@@ -78,7 +79,7 @@ def _now() -> Row:
             panels.number(
                 "Heartbeat",
                 f"""
-                SELECT max(age) AS age_s FROM
+                SELECT maxOrNull(age) AS age_s FROM
                 (
                     SELECT date_diff('second', max(finished_at), $__toTime) AS age FROM sweeps
                     WHERE error = '' AND started_at <= $__toTime
@@ -188,7 +189,7 @@ def _nodes() -> Row:
             ),
             panels.parts(
                 "Held by",
-                f"SELECT {counted(HOLDER, OF_HOLDERS)} FROM ({_NODES})",
+                f"SELECT {counted(HOLDER, OF_HOLDERS)} FROM ({_NODES}) HAVING count() > 0",
                 means="Who keeps nodes from their users: `check` is cluster-doctor, `user` an "
                 "admin, `slurm` Slurm itself.",
                 colours=OF_HOLDERS,
@@ -242,7 +243,7 @@ def _nodes() -> Row:
 def _outcomes() -> Row:
     of = f"{RESULTS} AND {both(CLUSTER, CHECK, PARTITION)}"
     return Row(
-        title="Outcomes",
+        title="How checks ended",
         panels=(
             panels.stacks(
                 "Outcomes",

@@ -30,6 +30,13 @@ MACROS = frozenset({
 LEADS = {"node": links.NODE, "check_name": links.CHECK, "batch": links.RUNS}
 """The dashboard to which a table's column leads."""
 
+KEPT = {
+    "the shown time": ("${__url_time_range}",),
+    "the cluster": ("${cluster:queryparam}", "var-cluster="),
+    "the data source": ("${datasource:queryparam}",),
+}
+"""What every link to a dashboard says, one way or another."""
+
 _REFERENCE = re.compile(r"\$\{?(\w+)|\[\[(\w+)")
 _MACRO = re.compile(r"\$\{?__(\w+)")
 _NOW = re.compile(r"\b(?:now|now64|today|yesterday)\s*\(", re.IGNORECASE)
@@ -223,7 +230,6 @@ def _link(url: str, known: Collection[str]) -> Iterator[str]:
         return
     if found[1] not in known:
         yield f"leads to {found[1]}, which is no dashboard"
-    if "${__url_time_range}" not in url:
-        yield f"its link to {found[1]} loses the shown time"
-    if "${cluster:queryparam}" not in url and "var-cluster=" not in url:
-        yield f"its link to {found[1]} loses the cluster"
+    for what, kept in KEPT.items():
+        if not any(one in url for one in kept):
+            yield f"its link to {found[1]} loses {what}"

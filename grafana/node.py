@@ -184,7 +184,7 @@ def _metrics() -> Row:
 
 def _reactions() -> Row:
     return Row(
-        title="Reactions",
+        title="What was done",
         panels=(
             panels.rows(
                 "Reactions",
@@ -210,7 +210,7 @@ def _reactions() -> Row:
 
 def _results() -> Row:
     return Row(
-        title="Results",
+        title="Every result",
         panels=(
             panels.rows(
                 "Results",

@@ -68,7 +68,7 @@ def _now() -> Row:
         panels=(
             panels.parts(
                 "By status",
-                f"SELECT {counted('status', OF_STATUS)} FROM runs WHERE {_OF}",
+                f"SELECT {counted('status', OF_STATUS)} FROM runs WHERE {_OF} HAVING count() > 0",
                 means="Failed: a check failed. Error: a check or a node broke, or Slurm never took "
                 "the batch. InProgress: visits are missing.",
                 colours=OF_STATUS, width=6,
@@ -98,7 +98,7 @@ def _now() -> Row:
 
 def _recent() -> Row:
     return Row(
-        title="Recent runs",
+        title="One by one",
         panels=(
             panels.rows(
                 "Recent runs",

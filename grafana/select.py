@@ -43,6 +43,11 @@ def counted(of: str, names: Iterable[str]) -> str:
     return ", ".join(f"countIf({of} = '{name}') AS `{name}`" for name in names)
 
 
+def known(number: str) -> str:
+    """Return *number*, or NULL where there is no row to count: nothing known is not nothing bad."""
+    return f"if(count() = 0, NULL, {number})"
+
+
 def nodes_then(where: str, then: str = "1") -> str:
     """Ask for the nodes as they were at the end of the shown time.
 

@@ -148,6 +148,8 @@ def test_our_dashboards_have_no_faults(name: str) -> None:
          "Failing now: leads to cluster-doctor-nodes, which is no dashboard"),
         (link("${__url_time_range}", ""),
          "Failing now: its link to cluster-doctor-check loses the shown time"),
+        (link("${datasource:queryparam}", ""),
+         "Failing now: its link to cluster-doctor-node loses the data source"),
         (link("${cluster:queryparam}", ""),
          "Failing now: its link to cluster-doctor-node loses the cluster"),
     ],
