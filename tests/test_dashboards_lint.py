@@ -120,7 +120,8 @@ def test_our_dashboards_have_no_faults(name: str) -> None:
         (asking("Outcomes", "count()", "$outcome"), "nobody defines the variable outcome"),
         # What it asks.
         (asking("Owed", " AS owed", " + $__sum AS owed"), "Owed: nothing expands $__sum"),
-        (asking("Owed", " AS owed", " + '$unheard' AS owed"), "nobody defines the variable unheard"),
+        (asking("Owed", " AS owed", " + '$unheard' AS owed"),
+         "nobody defines the variable unheard"),
         (asking("Users' waiting", "${stop_s:singlequote}", "'1'"),
          "nothing uses the variable stop_s"),
         (asking("Owed", " AS owed", " + now() AS owed"),
