@@ -17,6 +17,7 @@ from grafana.select import (
     both,
 )
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
+from slurm_hooks.policy import SUSPECT
 
 OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
 OF_VERDICTS = {
@@ -104,7 +105,7 @@ def _now() -> Row:
                 "Suspended checks",
                 f"""
                 SELECT uniqExact(cluster, check_name) AS checks FROM reactions
-                WHERE state = 'waiting' AND endsWith(why, 'suspect the check or the fabric')
+                WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}')
                   AND decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 30 DAY
                   AND {both(CLUSTER, CHECK)}
                 """,
