@@ -264,9 +264,11 @@ def _decided(compared: pl.DataFrame) -> pl.DataFrame:
         .then(pl.lit("its values are too far apart to compare"))
     )
     clear, certain = pl.col("reason").is_null(), pl.col("mads") >= pl.col("least_mads")
+    ruled = pl.col("fail_at").is_not_null() | pl.col("warn_at").is_not_null()
+    unruled = pl.lit("its definition names no loss that is too much")
     return (
         numbers.with_columns(
-            verdict=pl.when(~clear)
+            verdict=pl.when(~(clear & ruled))
             .then(pl.lit(UNCLEAR))
             .when(certain & (pl.col("loss") >= pl.col("fail_at")))
             .then(pl.lit(FAIL))
@@ -275,6 +277,7 @@ def _decided(compared: pl.DataFrame) -> pl.DataFrame:
             .otherwise(pl.lit(PASS)),
             loss=pl.when(clear).then("loss"),
             mads=pl.when(clear).then("mads"),
+            reason=pl.when(clear & ~ruled).then(unruled).otherwise("reason"),
             n=pl.col("counted"),
         )
         .select(*LOSSES)

@@ -223,13 +223,13 @@ def _courses(
         values = answers.values.filter(mine).sort("finished_at")
         if values.is_empty():
             continue
-        usual = answers.bands.filter(mine).sort("day")
+        usual = answers.bands.filter(mine).sort("at")
         yield Course(
             title=f"{check}: {metric}, {unit}",
             unit=unit,
             points=[*values.select("finished_at", "value").iter_rows()],
             band=[
-                Band(at=row["day"], low=row["bounds"][0], middle=row["bounds"][1],
+                Band(at=row["at"], low=row["bounds"][0], middle=row["bounds"][1],
                      high=row["bounds"][2])
                 for row in usual.iter_rows(named=True)
             ],

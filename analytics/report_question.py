@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from analytics.result import JUDGED
+from analytics import story
 
 Question = tuple[str, Mapping[str, object]]
 
@@ -13,7 +13,6 @@ _WINDOW = (
     " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
 )
 _OF_CLUSTER = f"cluster = {{cluster:String}} AND {_WINDOW}"
-_JUDGED = "outcome IN ('" + "', '".join(JUDGED) + "')"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -61,12 +60,7 @@ def outcomes(scope: Scope, of: Slice = WHOLE) -> Question:
 def metrics(scope: Scope, names: Sequence[str], of: Slice = WHOLE) -> Question:
     """Ask for what `analytics.regression.VALUES` has of the metrics *names*."""
     where, bound = _where(scope, _OF_CLUSTER, of)
-    sql = (
-        "SELECT node, check_name, metric, finished_at, value FROM ("  # noqa: S608 bound
-        f"SELECT node, check_name, finished_at, metrics FROM history WHERE {where} AND {_JUDGED}) "
-        "ARRAY JOIN mapKeys(metrics) AS metric, mapValues(metrics) AS value "
-        "WHERE metric IN {metrics:Array(String)}"
-    )
+    sql = story.values(where, "metric IN {metrics:Array(String)}")
     return sql, {**bound, "metrics": list(names)}
 
 
@@ -76,26 +70,14 @@ def bands(scope: Scope, names: Sequence[str], least: int) -> Question:
     A day on which fewer than *least* nodes were measured says nothing of what is usual.
     """
     inner, bound = metrics(scope, names)
-    sql = (
-        "SELECT check_name, metric, toDateTime64(toStartOfDay(finished_at), 3, 'UTC') AS day, "  # noqa: S608 bound
-        "quantiles(0.1, 0.5, 0.9)(value) AS bounds "
-        f"FROM ({inner}) WHERE isFinite(value) GROUP BY check_name, metric, day "
-        f"HAVING uniqExact(node) >= {least:d} ORDER BY check_name, metric, day"
-    )
-    return sql, bound
+    day = "toDateTime64(toStartOfDay(finished_at), 3, 'UTC')"
+    return story.bands(inner, step=day, least=least), bound
 
 
 def grounds(scope: Scope, of: Slice = WHOLE) -> Question:
     """Ask what was said where a check did not pass: details, the commonest first."""
     where, bound = _where(scope, _OF_CLUSTER, of)
-    sql = (
-        "SELECT check_name, outcome, detail, count() AS results, "  # noqa: S608 bound
-        "uniqExact(node) AS nodes, max(finished_at) AS last_at "
-        f"FROM history WHERE {where} AND outcome NOT IN ('pass') "
-        "GROUP BY check_name, outcome, detail "
-        "ORDER BY results DESC, check_name, outcome, detail LIMIT 1000"
-    )
-    return sql, bound
+    return story.grounds(where), bound
 
 
 def runs(scope: Scope, most: int) -> Question:
@@ -135,14 +117,11 @@ def held(scope: Scope) -> Question:
 def reactions(scope: Scope) -> Question:
     """Ask what was decided about these nodes, the newest first."""
     where, bound = _where(scope, "cluster = {cluster:String}")
-    sql = (
-        "SELECT decided_at, check_name, kind, state, why, detail, ended_at, ended_by "  # noqa: S608
-        f"FROM reactions WHERE {where} "
-        "AND decided_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
-        "AND decided_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') "
-        "ORDER BY decided_at DESC, id"
+    window = (
+        "decided_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
+        "AND decided_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
     )
-    return sql, bound
+    return story.reactions(f"{where} AND {window}"), bound
 
 
 def _where(scope: Scope, first: str, of: Slice = WHOLE) -> Question:

@@ -185,7 +185,7 @@ BANDS: pl.Schema = pl.Schema(
     {
         "check_name": pl.String(),
         "metric": pl.String(),
-        "day": _TIME,
+        "at": _TIME,
         "bounds": pl.List(pl.Float64()),
     }
 )

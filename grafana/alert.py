@@ -3,7 +3,6 @@
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from textwrap import dedent
 from typing import Literal
 
 from grafana_foundation_sdk.builders import alerting as build
@@ -12,7 +11,7 @@ from grafana_foundation_sdk.models import alerting as model
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.clickhouse import PLUGIN, Form, Query
+from grafana.clickhouse import PLUGIN, Form, Query, plain
 
 UID = "cluster-doctor"
 """Of the data source as it is provisioned: a rule has nobody who chooses one."""
@@ -59,11 +58,6 @@ class Alert:
     def name(self) -> str:
         """Return the title with dashes, for its id."""
         return re.sub(r"(?<=.)(?=[A-Z])", "-", self.title).lower()
-
-    @property
-    def question(self) -> str:
-        """Return the SQL without its indentation."""
-        return dedent(self.sql).strip()
 
 
 def group(alerts: Sequence[Alert], fleet: Dashboard) -> model.RuleGroup:
@@ -115,7 +109,7 @@ def _question(alert: Alert) -> build.Query:
         build.Query("A")
         .datasource_uid(UID)
         .relative_time_range(model.RelativeTimeRange(from_val=alert.window_s, to=0))
-        .model(Query(alert.question, Form.TABLE, source=_SOURCE))
+        .model(Query(plain(alert.sql), Form.TABLE, source=_SOURCE))
     )
 
 

@@ -7,8 +7,9 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import links
-from grafana.clickhouse import PLUGIN, SOURCE
+from grafana.clickhouse import PLUGIN, SOURCE, Form, Query, plain
 from grafana.panels import Panel
+from grafana.style import colour
 
 REFRESH = "1m"
 
@@ -31,7 +32,6 @@ class Variable:
     sql: str
     multi: bool = True
     """Whether several, or all, may be chosen."""
-    hidden: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -44,6 +44,15 @@ class Entry:
     means: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Marks:
+    """Moments that are marked in every panel over time: *sql* gives time, text and tags."""
+
+    name: str
+    colour: str
+    sql: str
+
+
 def board(
     uid: str,
     title: str,
@@ -52,6 +61,7 @@ def board(
     since: str,
     variables: Sequence[Variable | Entry],
     rows: Sequence[Row],
+    marks: Marks | None = None,
 ) -> model.Dashboard:
     """Return the dashboard; it shows the time from *since*, such as now-24h, to now."""
     made = (
@@ -71,6 +81,8 @@ def board(
         made = made.with_variable(
             _variable(variable) if isinstance(variable, Variable) else _entry(variable)
         )
+    if marks is not None:
+        made = made.annotation(_marks(marks))
     for row in rows:
         made = _row(made, row)
     return _numbered(made.build())
@@ -79,7 +91,7 @@ def board(
 def _variable(variable: Variable) -> build.QueryVariable:
     query: dict[str, object] = {
         "editorType": "sql",
-        "rawSql": " ".join(variable.sql.split()),
+        "rawSql": plain(variable.sql),
         "refId": variable.name,
     }
     made = (
@@ -94,7 +106,18 @@ def _variable(variable: Variable) -> build.QueryVariable:
     )
     if variable.multi:
         made = made.current(model.VariableOption(text="All", value="$__all", selected=True))
-    return made.hide(model.VariableHide.HIDE_VARIABLE) if variable.hidden else made
+    return made
+
+
+def _marks(marks: Marks) -> build.AnnotationQuery:
+    return (
+        build.AnnotationQuery()
+        .name(marks.name)
+        .datasource(SOURCE)
+        .enable(enable=True)
+        .icon_color(colour(marks.colour))
+        .target(Query(plain(marks.sql), Form.TABLE))
+    )
 
 
 def _entry(entry: Entry) -> build.TextBoxVariable:

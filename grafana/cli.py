@@ -14,7 +14,11 @@ def dashboards() -> None:
 
 
 @dashboards.command()
-@click.option("--check", is_flag=True, help="Write nothing; exit 1 where a file differs.")
+@click.option(
+    "--check",
+    is_flag=True,
+    help="Write nothing; exit 1 where a file differs, or a dashboard has a fault.",
+)
 @click.option(
     "--into", type=click.Path(file_okay=False, path_type=Path),
     help="The directory; as built, the one where this program has them.",
@@ -31,10 +35,11 @@ def build(
     from grafana import build as builder  # noqa: PLC0415 loads Grafana's SDK
 
     directory, texts = into or builder.HOME, builder.made(coverage_goal=coverage_goal)
-    said = [*builder.differences(directory, texts)] if check else builder.build(directory, texts)
+    said = builder.problems(directory, texts) if check else builder.build(directory, texts)
     for line in said:
         click.echo(line)
-    if check and said:
+    if check and any(builder.differences(directory, texts)):
         click.echo("cluster-doctor dashboards build writes them anew", err=True)
+    if check and said:
         context.exit(1)
     click.echo(f"{len(texts)} files, {len(said)} written" if not check else "all as built")

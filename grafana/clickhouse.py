@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping
 from enum import Enum
+from textwrap import dedent
 from typing import Any, Self
 
 from grafana_foundation_sdk.cog import builder, plugins, runtime, variants
@@ -61,7 +62,7 @@ class ClickHouseQuery(variants.Dataquery):
 
 
 class Query(builder.Builder[ClickHouseQuery]):
-    """Makes a target of *sql*, whose indentation it takes away."""
+    """Makes a target of *sql*."""
 
     def __init__(
         self, sql: str, form: Form, *, ref_id: str = "A", source: DataSourceRef | None = SOURCE
@@ -71,6 +72,11 @@ class Query(builder.Builder[ClickHouseQuery]):
     def build(self) -> ClickHouseQuery:
         """Return it."""
         return self._query
+
+
+def plain(sql: str) -> str:
+    """Return *sql* without what it is indented by here."""
+    return dedent(sql).strip()
 
 
 def register() -> None:

@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import common as kinds
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import style
+from grafana.links import Link
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -23,7 +23,7 @@ def column(
     width: int | None = None,
     unit: str = "",
     decimals: int | None = None,
-    leads: build.DashboardLink | None = None,
+    leads: Link | None = None,
 ) -> Column:
     """Return a plain column."""
     found: dict[str, object] = {
@@ -31,7 +31,7 @@ def column(
         "custom.width": width,
         "unit": unit or None,
         "decimals": decimals,
-        "links": [leads.build()] if leads else None,
+        "links": [dict(leads)] if leads else None,
     }
     return Column(
         properties=tuple(
@@ -46,7 +46,7 @@ def coloured(
     title: str = "", *, width: int | None = None, texts: Mapping[str, str] | None = None
 ) -> Column:
     """Return a column whose cells have the colours of *texts*; of outcomes where none are given."""
-    mappings = style.outcome_names() if texts is None else style.names(texts)
+    mappings = style.names(style.OF_OUTCOMES if texts is None else texts)
     return _with(column(title, width=width), _background(), ("mappings", mappings))
 
 

@@ -2,40 +2,31 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from analytics.house import OUTCOMES
 from grafana import links, panels, style
 from grafana.board import Row, board
 from grafana.columns import age, coloured, column, graded, measured, when
 from grafana.select import (
     CHECK,
     CLUSTER,
-    COVERAGE_THEN,
+    HOLDER,
     ITS_PARTITION,
-    NODES_THEN,
     PARTITION,
     RESULTS,
+    STATE,
     both,
+    counted,
+    coverage_then,
+    known,
+    nodes_then,
 )
+from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 from slurm_hooks.policy import SUSPECT
 
-OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
-OF_VERDICTS = {
-    "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
-    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
-}  # fmt: skip
-OF_HOLDERS = {
-    "check": "bad", "user": "warn", "slurm": "dead", "reservation": "idle", "unknown": "unclear",
-    "nobody": "good",
-}  # fmt: skip
-
-_STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
-"""A node's state and its flags, as scontrol writes them."""
-
 _ALL_WHY = "[" + ", ".join(f"'{name}'" for name in OF_VERDICTS) + "]"
 
-_NODES = NODES_THEN.format(where=both(CLUSTER, ITS_PARTITION))
-_COVERAGE = COVERAGE_THEN.format(where=both(CLUSTER, CHECK))
+_NODES = nodes_then(CLUSTER, ITS_PARTITION)
+_COVERAGE = coverage_then(both(CLUSTER, CHECK))
 
 
 def fleet() -> Dashboard:
@@ -67,21 +58,21 @@ def _now() -> Row:
             ),
             panels.number(
                 "Owed",
-                f"SELECT sum(unproven) AS owed FROM ({_COVERAGE})",
+                f"SELECT sumOrNull(unproven) AS owed FROM ({_COVERAGE})",
                 means="Pairs of a node and a check that are not proven: the coverage debt. Why is "
                 "told below.",
                 steps=style.ANY_IS_UNCLEAR,
             ),
             panels.number(
                 "Failing nodes",
-                f"SELECT countIf(notEmpty(failing)) AS nodes FROM ({_NODES})",
+                f"SELECT {known('countIf(notEmpty(failing))')} AS nodes FROM ({_NODES})",
                 means="Nodes on which the latest judgement of a check was fail, as the last sweep "
                 "saw it.",
                 steps=style.ANY_IS_BAD,
             ),
             panels.number(
                 "Held nodes",
-                f"SELECT countIf(holder_kind != '') AS nodes FROM ({_NODES})",
+                f"SELECT {known('countIf(notEmpty(holder_kind))')} AS nodes FROM ({_NODES})",
                 means="Nodes that somebody keeps from their users: checks, people, Slurm, or a "
                 "reservation.",
                 steps=style.ANY_IS_UNCLEAR,
@@ -89,7 +80,7 @@ def _now() -> Row:
             panels.number(
                 "Heartbeat",
                 f"""
-                SELECT max(age) AS age_s FROM
+                SELECT maxOrNull(age) AS age_s FROM
                 (
                     SELECT date_diff('second', max(finished_at), $__toTime) AS age FROM sweeps
                     WHERE error = '' AND started_at <= $__toTime
@@ -191,20 +182,18 @@ def _nodes() -> Row:
             panels.bars(
                 "Nodes by state",
                 f"""
-                SELECT {_STATE} AS state_shown, count() AS nodes
+                SELECT {STATE} AS state_shown, count() AS nodes
                 FROM ({_NODES}) GROUP BY state_shown ORDER BY nodes DESC, state_shown LIMIT 20
                 """,
                 means="As scontrol show node has it, at the last sweep of the shown time.",
                 width=6,
             ),
-            panels.bars(
+            panels.parts(
                 "Held by",
-                f"""
-                SELECT if(holder_kind = '', 'nobody', holder_kind) AS by, count() AS nodes
-                FROM ({_NODES}) GROUP BY by ORDER BY nodes DESC, by LIMIT 20
-                """,
+                f"SELECT {counted(HOLDER, OF_HOLDERS)} FROM ({_NODES}) HAVING count() > 0",
                 means="Who keeps nodes from their users: `check` is cluster-doctor, `user` an "
                 "admin, `slurm` Slurm itself.",
+                colours=OF_HOLDERS,
                 width=6,
             ),
             panels.areas(
@@ -230,7 +219,7 @@ def _nodes() -> Row:
             panels.rows(
                 "Held or failing",
                 f"""
-                SELECT node, {_STATE} AS state_shown, holder_kind AS held_by, holder, held_since,
+                SELECT node, {STATE} AS state_shown, {HOLDER} AS held_by, holder, held_since,
                        reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
                 FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
                 ORDER BY held_since DESC NULLS LAST, node LIMIT 500
@@ -255,7 +244,7 @@ def _nodes() -> Row:
 def _outcomes() -> Row:
     of = f"{RESULTS} AND {both(CLUSTER, CHECK, PARTITION)}"
     return Row(
-        title="Outcomes",
+        title="How checks ended",
         panels=(
             panels.stacks(
                 "Outcomes",

@@ -1,7 +1,12 @@
 """Where things lead: from any dashboard to any other, the time and what was chosen kept."""
 
+from collections.abc import Mapping
+
 from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
+
+Link = Mapping[str, str]
+"""What a value in a table leads to: a title and an address."""
 
 TAG = "cluster-doctor"
 FLEET, NODE, CHECK, RUNS, REACTIONS = (
@@ -9,7 +14,7 @@ FLEET, NODE, CHECK, RUNS, REACTIONS = (
 )
 """The dashboards' ids, which are in their addresses."""
 
-_KEPT = "${cluster:queryparam}&${__url_time_range}"
+_KEPT = "${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
 _VALUE = "${__value.raw:percentencode}"
 
 
@@ -24,16 +29,16 @@ def others() -> build.DashboardLink:
     )
 
 
-def to_node() -> build.DashboardLink:
+def to_node() -> Link:
     """Return what the name of a node leads to."""
-    return build.DashboardLink("This node").url(f"/d/{NODE}?var-node={_VALUE}&{_KEPT}")
+    return {"title": "This node", "url": f"/d/{NODE}?var-node={_VALUE}&{_KEPT}"}
 
 
-def to_check() -> build.DashboardLink:
+def to_check() -> Link:
     """Return what the name of a check leads to."""
-    return build.DashboardLink("This check").url(f"/d/{CHECK}?var-check={_VALUE}&{_KEPT}")
+    return {"title": "This check", "url": f"/d/{CHECK}?var-check={_VALUE}&{_KEPT}"}
 
 
-def to_run() -> build.DashboardLink:
+def to_run() -> Link:
     """Return what the id of a batch leads to."""
-    return build.DashboardLink("This run").url(f"/d/{RUNS}?var-batch={_VALUE}&{_KEPT}")
+    return {"title": "This run", "url": f"/d/{RUNS}?var-batch={_VALUE}&{_KEPT}"}

@@ -1,7 +1,6 @@
 """Panels in the house style: one function for each kind; a question goes in, a panel comes out."""
 
 from collections.abc import Mapping
-from textwrap import dedent
 
 from grafana_foundation_sdk.builders import (
     bargauge,
@@ -18,7 +17,7 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana_foundation_sdk.models.heatmap import HeatmapColorMode
 
 from grafana import style
-from grafana.clickhouse import SOURCE, Form, Query
+from grafana.clickhouse import SOURCE, Form, Query, plain
 from grafana.columns import Column
 
 WIDTH = 24
@@ -59,7 +58,7 @@ def number(
         .graph_mode(kinds.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
         .no_value("nothing known")
-        .with_target(Query(_plain(sql), Form.TABLE))
+        .with_target(Query(plain(sql), Form.TABLE))
     )
     return panel if decimals is None else panel.decimals(decimals)
 
@@ -76,8 +75,11 @@ def lines(
     height: int = 8,
     low: float | None = 0,
     high: float | None = None,
+    repeat: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as lines; *colours* are of the house, by the lines' names.
+
+    With *repeat* there is one for each value that the reader chose of that variable.
 
     *sql* gives a time, in order, perhaps a text that names the line, and a number ``Value``.
     """
@@ -88,6 +90,8 @@ def lines(
         panel = panel.min(low)
     if high is not None:
         panel = panel.max(high)
+    if repeat:
+        panel = panel.repeat(repeat).max_per_row(WIDTH // width)
     return _coloured(panel, colours or {})
 
 
@@ -141,6 +145,46 @@ def areas(
     return _coloured(panel, colours or {})
 
 
+def band(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    line: str,
+    low: str,
+    middle: str,
+    high: str,
+    repeat: str,
+    width: int = 8,
+    height: int = 8,
+) -> timeseries.Panel:
+    """Return a line over the band between two others, once for each value of *repeat*.
+
+    *sql* gives a time, in order, and the four columns that are named.
+    """
+    panel = _over_time(
+        title, sql, means=means, unit="short", steps=style.PLAIN, width=width, height=height
+    )
+    panel = panel.span_nulls(span_nulls=True).line_width(1).fill_opacity(0)
+    panel = panel.show_points(kinds.VisibilityMode.AUTO).repeat(repeat).max_per_row(3)
+    looks: dict[str, dict[str, object]] = {
+        line: {"color": style.fixed("accent").build(), "custom.lineWidth": 2},
+        low: _faint(),
+        middle: {**_faint(), "custom.lineStyle": {"fill": "dash", "dash": [6, 6]},
+                 "custom.lineWidth": 1},
+        high: {**_faint(), "custom.fillBelowTo": low, "custom.fillOpacity": 18},
+    }  # fmt: skip
+    for name, look in looks.items():
+        values = [model.DynamicConfigValue(id_val=key, value=value) for key, value in look.items()]
+        panel = panel.override_by_name(name, values)
+    return panel
+
+
+def _faint() -> dict[str, object]:
+    colour = style.fixed("quiet").build()
+    return {"color": colour, "custom.lineWidth": 0, "custom.showPoints": "never"}
+
+
 def rows(
     title: str,
     sql: str,
@@ -166,7 +210,7 @@ def rows(
         .show_header(show_header=True)
         .cell_height(kinds.TableCellHeight.SM)
         .thresholds(style.thresholds(style.PLAIN))
-        .with_target(Query(_plain(sql), Form.TABLE))
+        .with_target(Query(plain(sql), Form.TABLE))
     )
     for name, column in columns.items():
         panel = panel.override_by_name(name, list(column.properties))
@@ -198,7 +242,7 @@ def states(
         .row_height(0.8)
         .fill_opacity(85)
         .line_width(0)
-        .with_target(Query(_plain(sql), Form.SERIES))
+        .with_target(Query(plain(sql), Form.SERIES))
     )
 
 
@@ -208,30 +252,52 @@ def bars(
     *,
     means: str,
     unit: str = "short",
-    steps: style.Steps = style.PLAIN,
     width: int = 8,
     height: int = 8,
-    high: float | None = None,
 ) -> bargauge.Panel:
     """Return a bar for each row; *sql* gives a text that names it and a number."""
-    panel = (
+    every = common.ReduceDataOptions().values(values=True).limit(40)
+    panel = _bars(title, sql, means=means, width=width, height=height).unit(unit)
+    return panel.reduce_options(every)
+
+
+def parts(
+    title: str,
+    sql: str,
+    *,
+    means: str,
+    colours: Mapping[str, str],
+    width: int = 8,
+    height: int = 8,
+) -> bargauge.Panel:
+    """Return a bar for each column; *sql* gives one row with those that *colours* names."""
+    panel = _bars(title, sql, means=means, width=width, height=height)
+    panel = panel.reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
+    for name, colour in colours.items():
+        value = style.fixed(colour).build()
+        panel = panel.override_by_name(
+            name, [model.DynamicConfigValue(id_val="color", value=value)]
+        )
+    return panel
+
+
+def _bars(title: str, sql: str, *, means: str, width: int, height: int) -> bargauge.Panel:
+    return (
         bargauge.Panel()
         .title(title)
         .description(means)
         .datasource(SOURCE)
         .span(width)
         .height(height)
-        .unit(unit)
+        .unit("short")
         .min(0)
-        .thresholds(style.thresholds(steps))
+        .thresholds(style.thresholds(style.PLAIN))
         .color_scheme(style.by_thresholds())
         .orientation(kinds.VizOrientation.HORIZONTAL)
         .display_mode(kinds.BarGaugeDisplayMode.BASIC)
-        .reduce_options(common.ReduceDataOptions().values(values=True).limit(40))
         .no_value("nothing")
-        .with_target(Query(_plain(sql), Form.TABLE))
+        .with_target(Query(plain(sql), Form.TABLE))
     )
-    return panel if high is None else panel.max(high)
 
 
 def spread(
@@ -266,7 +332,7 @@ def spread(
         .cell_gap(1)
         .y_axis(heatmap.YAxisConfig().unit(unit))
         .thresholds(style.thresholds(style.PLAIN))
-        .with_target(Query(_plain(sql), Form.SERIES))
+        .with_target(Query(plain(sql), Form.SERIES))
     )
 
 
@@ -303,7 +369,7 @@ def _over_time(
             .sort(kinds.SortOrder.DESCENDING)
         )
         .no_value("nothing")
-        .with_target(Query(_plain(sql), Form.SERIES))
+        .with_target(Query(plain(sql), Form.SERIES))
     )
 
 
@@ -314,7 +380,3 @@ def _coloured(panel: timeseries.Panel, colours: Mapping[str, str]) -> timeseries
             name, [model.DynamicConfigValue(id_val="color", value=value)]
         )
     return panel
-
-
-def _plain(sql: str) -> str:
-    return dedent(sql).strip()

@@ -1,5 +1,7 @@
 """What dashboards' questions have in common: which rows they are about, as ClickHouse SQL."""
 
+from collections.abc import Iterable
+
 
 def chosen(column: str, variable: str) -> str:
     """Return the condition that *column* is among what the reader chose; 1=1 where that is all."""
@@ -29,27 +31,49 @@ RESULTS = (
 """That a result ended in the shown time. A batch's id begins with its time, and by the batch the
 store leaves out whole months; none is a week older than its results."""
 
-NODES_THEN = """
-    SELECT * FROM
-    (
-        SELECT * FROM node_states
-        WHERE seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {where}
-        ORDER BY seen_at DESC
-        LIMIT 1 BY cluster, node
-    )
-    WHERE state != ''
-""".strip()
-"""The nodes as they were at the end of the shown time: each is written once a day at the least."""
+STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
+"""A node's state and its flags, as scontrol writes them."""
 
-COVERAGE_THEN = """
-    SELECT * FROM coverage
-    WHERE at <= $__toTime AND at > $__toTime - INTERVAL 1 DAY AND {where}
-    ORDER BY at DESC
-    LIMIT 1 BY cluster, check_name
-""".strip()
-"""How much of each check was proven at the end of the shown time."""
+HOLDER = "if(holder_kind = '', 'nobody', holder_kind)"
+"""Who keeps a node from its users."""
 
-JUDGED = "outcome IN ('pass', 'warn', 'fail')"
+
+def counted(of: str, names: Iterable[str]) -> str:
+    """Return a column for each of *names*: in how many rows *of* is it."""
+    return ", ".join(f"countIf({of} = '{name}') AS `{name}`" for name in names)
+
+
+def known(number: str) -> str:
+    """Return *number*, or NULL where there is no row to count: nothing known is not nothing bad."""
+    return f"if(count() = 0, NULL, {number})"
+
+
+def nodes_then(where: str, then: str = "1") -> str:
+    """Ask for the nodes as they were at the end of the shown time.
+
+    *where* chooses nodes by what never changes, *then* by how they were. Each is written once a
+    day at the least.
+    """
+    return f"""
+        SELECT * FROM
+        (
+            SELECT * FROM node_states
+            WHERE seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {where}
+            ORDER BY seen_at DESC
+            LIMIT 1 BY cluster, node
+        )
+        WHERE state != '' AND {then}
+    """.strip()
+
+
+def coverage_then(where: str) -> str:
+    """Ask how much of each check was proven at the end of the shown time."""
+    return f"""
+        SELECT * FROM coverage
+        WHERE at <= $__toTime AND at > $__toTime - INTERVAL 1 DAY AND {where}
+        ORDER BY at DESC
+        LIMIT 1 BY cluster, check_name
+    """.strip()
 
 
 def both(*conditions: str) -> str:

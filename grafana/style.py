@@ -6,12 +6,10 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
 from analytics.house import COLOURS, OUTCOMES
-from slurm_hooks.outcome import Outcome
 
 Steps = Sequence[tuple[float | None, str]]
 """From which value on which colour; the first is from None, which is everything below."""
 
-ONE = "good"
 PLAIN: Steps = ((None, "accent"),)
 """For numbers that are neither good nor bad."""
 
@@ -20,13 +18,39 @@ ANY_IS_UNCLEAR: Steps = ((None, "good"), (1, "warn"))
 SHARE: Steps = ((None, "bad"), (0.8, "warn"), (0.95, "good"))
 """Of a share that should be whole."""
 
-CODES: Mapping[Outcome, int] = {outcome: code for code, outcome in enumerate(Outcome)}
-"""Timelines draw numbers; each outcome has one."""
+OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
+OF_VERDICTS = {
+    "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
+    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
+}  # fmt: skip
+OF_HOLDERS = {
+    "nobody": "good", "check": "bad", "user": "warn", "slurm": "dead", "reservation": "idle",
+    "unknown": "unclear",
+}  # fmt: skip
+OF_REACTIONS = {
+    "done": "bad", "joined": "bad", "noted": "warn", "pending": "accent", "waiting": "unclear",
+    "handed": "accent", "ready": "accent", "would": "idle", "no": "quiet", "undone": "good",
+    "passed": "good", "failed": "bad", "lost": "warn", "superseded": "quiet", "expired": "quiet",
+    "discarded": "quiet", "aborted": "quiet",
+}  # fmt: skip
+"""What became of a reaction; one that stands takes a node from its users."""
 
-CODE = "CAST(transform({column}, [{names}], [{codes}], 255) AS UInt8)"
-"""SQL for the number of an outcome in a column."""
+OF_HOLDS = {
+    "none": "good",
+    "drain": "bad",
+    "reserve": "unclear",
+    "verify": "warn",
+    "comment": "accent",
+}
+"""What a reaction that stands does to its node."""
 
-LESS_IMPORTANT = "quiet"
+OUTCOME_CODES, HOLD_CODES, HOLDER_CODES = (
+    {text: first + place for place, text in enumerate(texts)}
+    for first, texts in ((0, OF_OUTCOMES), (20, OF_HOLDS), (40, OF_HOLDERS))
+)
+"""Timelines draw numbers; each thing that they can show has one."""
+
+NOTHING_KNOWN = 255
 
 
 def colour(name: str) -> str:
@@ -34,10 +58,11 @@ def colour(name: str) -> str:
     return COLOURS[name].dark
 
 
-def code(column: str) -> str:
-    """Return SQL that makes the outcome in *column* a number of CODES."""
-    names = ", ".join(f"'{outcome}'" for outcome in CODES)
-    return CODE.format(column=column, names=names, codes=", ".join(map(str, CODES.values())))
+def code(column: str, codes: Mapping[str, int]) -> str:
+    """Return SQL that makes the text in *column* the number that it has in *codes*."""
+    texts = ", ".join(f"'{text}'" for text in codes)
+    numbers = ", ".join(map(str, codes.values()))
+    return f"CAST(transform(toString({column}), [{texts}], [{numbers}], {NOTHING_KNOWN}) AS UInt8)"
 
 
 def thresholds(steps: Steps) -> build.ThresholdsConfig:
@@ -65,14 +90,14 @@ def mapping(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
     return [model.ValueMap(options=options)]
 
 
-def outcome_codes() -> list[model.ValueMapping]:
-    """Return how CODES are shown."""
-    return mapping({str(number): (one.value, OUTCOMES[one]) for one, number in CODES.items()})
-
-
-def outcome_names() -> list[model.ValueMapping]:
-    """Return how outcomes are shown where they are texts."""
-    return mapping({one.value: (one.value, OUTCOMES[one]) for one in CODES})
+def coded() -> list[model.ValueMapping]:
+    """Return what the numbers of timelines are shown as."""
+    shown: dict[str, tuple[str, str]] = {}
+    for codes, colours in (
+        (OUTCOME_CODES, OF_OUTCOMES), (HOLD_CODES, OF_HOLDS), (HOLDER_CODES, OF_HOLDERS),
+    ):  # fmt: skip
+        shown |= {str(number): (text, colours[text]) for text, number in codes.items()}
+    return mapping(shown)
 
 
 def names(texts: Mapping[str, str]) -> list[model.ValueMapping]:

@@ -1,7 +1,9 @@
 """What the reader of a dashboard chooses; each dashboard takes those that its panels ask for."""
 
+from dataclasses import replace
+
 from grafana.board import Entry, Variable
-from grafana.select import CLUSTER
+from grafana.select import CHECK, CLUSTER, NODE, RESULTS, both
 
 CLUSTERS = Variable(
     name="cluster", label="Cluster",
@@ -39,3 +41,37 @@ STOP_S = Entry(
     means="How long a user's job waits when it takes its node from a visit: what the benchmarks "
     "measured on a small machine.",
 )  # fmt: skip
+
+ONE_NODE = replace(NODES, multi=False)
+
+ONE_CHECK = replace(CHECKS, multi=False)
+
+METRICS = Variable(
+    name="metric", label="Metric",
+    sql=f"""
+        SELECT DISTINCT concat(check_name, '/', arrayJoin(mapKeys(metrics))) AS metric FROM history
+        WHERE {both(RESULTS, CLUSTER, NODE)} ORDER BY metric LIMIT 60
+    """,
+)  # fmt: skip
+"""What was measured on the chosen node: check/metric."""
+
+CHECK_METRICS = Variable(
+    name="metric", label="Metric",
+    sql=f"""
+        SELECT DISTINCT arrayJoin(mapKeys(metrics)) AS metric FROM history
+        WHERE {both(RESULTS, CLUSTER, CHECK)} ORDER BY metric LIMIT 60
+    """,
+)  # fmt: skip
+"""What the chosen check measures."""
+
+BATCHES = Variable(
+    name="batch", label="Run",
+    sql=f"""
+        SELECT DISTINCT batch FROM batches
+        WHERE batch >= formatDateTime($__fromTime, '%Y%m%dT%H%i%SZ', 'UTC')
+          AND batch <= formatDateTime($__toTime, '%Y%m%dT%H%i%SZ', 'UTC')
+          AND {both(CLUSTER, CHECK)}
+        ORDER BY batch DESC LIMIT 500
+    """,
+)  # fmt: skip
+"""The newest batches of the shown time."""

@@ -46,7 +46,9 @@ def one_class(nodes: Iterable[str], hardware: str | None = "gpu") -> pl.DataFram
     )
 
 
-def rule(*, higher: bool = True, warn: float = 0.05, fail: float = 0.08) -> MetricRule:
+def rule(
+    *, higher: bool = True, warn: float | None = 0.05, fail: float | None = 0.08
+) -> MetricRule:
     """A rule for the metric of `values`."""
     return MetricRule(
         check="storage", metric="speed", unit="B/s", higher_is_better=higher,

@@ -59,7 +59,7 @@ def test_every_option_that_the_page_about_the_history_names_is_one() -> None:
     assert named <= {name for one in (*history.params, *sql.params) for name in one.opts}
 
 
-@pytest.mark.parametrize("room", ["slurm_hooks", "analytics"])
+@pytest.mark.parametrize("room", ["slurm_hooks", "analytics", "grafana"])
 def test_every_module_is_in_the_architecture(room: str) -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
     modules = {path.stem for path in (ROOT / room).glob("[a-z]*.py")}
@@ -72,7 +72,7 @@ def test_every_module_is_in_the_architecture(room: str) -> None:
 
 def test_every_file_that_the_architecture_names_is_there() -> None:
     text = (ROOT / "ARCHITECTURE.md").read_text()
-    named = re.findall(r"`((?:tests|checks|analytics|slurm_hooks)/[\w/.]+)`", text)
+    named = re.findall(r"`((?:tests|checks|analytics|slurm_hooks|grafana)/[\w/.]+)`", text)
     assert [name for name in named if not (ROOT / name).exists()] == []
 
 

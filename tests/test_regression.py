@@ -191,3 +191,15 @@ def test_the_latest_values_are_the_latest_by_time() -> None:
     assert (found["value"], found["past"], found["n"], found["past_n"]) == (19, 9, 20, 17)
     assert found["last_at"] == START + timedelta(days=19)
     assert LEAST_PEERS == 5
+
+
+def test_without_a_word_on_what_would_be_too_much_a_loss_is_shown_and_not_judged() -> None:
+    dice = random.Random(9)
+    data = {f"n{n}": noisy(dice, 1000.0, 20) for n in range(8)} | {"slow": noisy(dice, 700.0, 20)}
+    found = losses(series(values(data)), one_class(data), [rule(warn=None, fail=None)])
+    said = found.filter((pl.col("node") == "slow") & (pl.col("against") == "peers")).row(
+        0, named=True
+    )
+    assert said["verdict"] == "unclear"
+    assert said["loss"] == pytest.approx(0.3, abs=0.02)
+    assert said["reason"] == "its definition names no loss that is too much"

@@ -199,7 +199,7 @@ def test_read_in_parts_a_history_is_the_same(store: EmbeddedStore) -> None:
 
 def test_bands_are_quantiles_of_a_day(store: EmbeddedStore) -> None:
     found = store.query(*report_question.bands(SCOPE, ["write_bytes_per_s"], 5))
-    assert found["day"].dtype == pl.Datetime("ms", "UTC")
+    assert found["at"].dtype == pl.Datetime("ms", "UTC")
     assert all(low <= middle <= high for low, middle, high in found["bounds"].to_list())
     assert found.height in {40, 41}
     assert store.query(*report_question.bands(SCOPE, ["write_bytes_per_s"], 10)).is_empty()

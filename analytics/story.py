@@ -1,0 +1,62 @@
+"""What reports and dashboards both ask: ClickHouse SQL, given a condition that chooses the rows.
+
+A report binds parameters in its condition, a dashboard has Grafana's macros in it. So neither
+tells another story than the other.
+"""
+
+from analytics.result import JUDGED as _JUDGED
+
+JUDGED = "outcome IN ('" + "', '".join(_JUDGED) + "')"
+"""That a result says something about its node."""
+
+PASS_RATE = f"if(countIf({JUDGED}) = 0, NULL, countIf(outcome = 'pass') / countIf({JUDGED}))"
+"""Passes by judged results, as `analytics.reliability` has it; NULL where nothing was judged."""
+
+_REACTIONS = "decided_at, check_name, kind, state, why, detail, ended_at, ended_by"
+
+
+def values(where: str, metrics: str, *, more: str = "") -> str:
+    """Ask for each number that a judged result measured, of those that satisfy *metrics*.
+
+    Gives node, check_name, metric, finished_at, value, and the columns of `history` in *more*.
+    """
+    return (
+        f"SELECT node, check_name, metric, finished_at, value{more} FROM ("  # noqa: S608 ours
+        f"SELECT node, check_name, finished_at, metrics{more} FROM history "
+        f"WHERE {where} AND {JUDGED}) "
+        "ARRAY JOIN mapKeys(metrics) AS metric, mapValues(metrics) AS value "
+        f"WHERE {metrics}"
+    )
+
+
+def bands(of: str, *, step: str, least: int) -> str:
+    """Ask what is usual among the values that *of* asks for: low, middle and high in each *step*.
+
+    *step* makes a time of ``finished_at``. One in which fewer than *least* nodes were measured
+    says nothing of what is usual.
+    """
+    return (
+        f"SELECT check_name, metric, {step} AS at, "  # noqa: S608 ours
+        "quantiles(0.1, 0.5, 0.9)(value) AS bounds "
+        f"FROM ({of}) WHERE isFinite(value) GROUP BY check_name, metric, at "
+        f"HAVING uniqExact(node) >= {least:d} ORDER BY check_name, metric, at"
+    )
+
+
+def grounds(where: str, *, most: int = 1000) -> str:
+    """Ask what was said where a check did not pass: details, the commonest first."""
+    return (
+        "SELECT check_name, outcome, detail, count() AS results, "  # noqa: S608 ours
+        "uniqExact(node) AS nodes, max(finished_at) AS last_at "
+        f"FROM history WHERE {where} AND outcome NOT IN ('pass') "
+        "GROUP BY check_name, outcome, detail "
+        f"ORDER BY results DESC, check_name, outcome, detail LIMIT {most:d}"
+    )
+
+
+def reactions(where: str, *, more: str = "") -> str:
+    """Ask what was decided, the newest first; *more* names columns before the usual ones."""
+    return (
+        f"SELECT {more}{_REACTIONS} FROM reactions WHERE {where} "  # noqa: S608 ours
+        "ORDER BY decided_at DESC, id"
+    )

@@ -1,0 +1,296 @@
+"""The dashboard Check: how often one check passes, what it measures, and which nodes stand out."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from analytics import story
+from analytics.flapping import HIGH, NEWEST, OLDEST, STATES
+from grafana import links, panels, style
+from grafana.board import Row, board
+from grafana.columns import age, coloured, column, graded, when
+from grafana.runs import RUN_COLUMNS, runs_sql
+from grafana.select import CHECK, CLUSTER, PARTITION, RESULTS, both, coverage_then, nodes_then
+from grafana.style import OF_OUTCOMES
+from grafana.variables import CHECK_METRICS, CLUSTERS, ONE_CHECK, PARTITIONS
+
+LEAST = 5
+"""So many nodes of one hardware say what is usual for it."""
+
+FAR = 5
+"""From so many median absolute deviations on a node stands out."""
+
+_OF = both(RESULTS, CLUSTER, CHECK, PARTITION)
+_COVERAGE = coverage_then(both(CLUSTER, CHECK))
+_FLAPS: style.Steps = ((None, "warn"), (0.5, "bad"))
+_BOUNDS_S = "[0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 86400]"
+"""Upper bounds of what durations are counted in."""
+
+
+def check() -> Dashboard:
+    """Return the dashboard."""
+    return board(
+        links.CHECK,
+        "Check",
+        means="How often one check passes, what it measures, and which nodes stand out.",
+        since="now-7d",
+        variables=(CLUSTERS, PARTITIONS, ONE_CHECK, CHECK_METRICS),
+        rows=(_now(), _success(), _runs(), _measured(), _nodes()),
+    )
+
+
+def _now() -> Row:
+    return Row(
+        title="$check",
+        panels=(
+            panels.number(
+                "Pass rate",
+                f"SELECT {story.PASS_RATE} AS rate FROM history WHERE {_OF}",
+                means="Passes by judged results in the shown time. What judged nothing counts for "
+                "nothing.",
+                unit="percentunit", decimals=1, steps=style.SHARE,
+            ),
+            panels.number(
+                "Proven",
+                f"""
+                SELECT if(sum(nodes) = 0, NULL, sum(proven) / sum(nodes)) AS share
+                FROM ({_COVERAGE})
+                """,
+                means="Of the nodes that the check is for, those judged within its max_age.",
+                unit="percentunit", decimals=1, steps=style.SHARE,
+            ),
+            panels.number(
+                "Failing nodes",
+                f"SELECT sumOrNull(failing) AS nodes FROM ({_COVERAGE})",
+                means="Nodes whose latest judgement by this check is fail, however old.",
+                steps=style.ANY_IS_BAD,
+            ),
+            panels.number(
+                "Never judged",
+                f"SELECT sumOrNull(never) AS nodes FROM ({_COVERAGE})",
+                means="Nodes that the check is for and that it never judged.",
+                steps=style.ANY_IS_UNCLEAR,
+            ),
+            panels.number(
+                "Results",
+                f"SELECT count() AS results FROM history WHERE {_OF}",
+                means="All of the shown time, those that judged nothing too.",
+            ),
+            panels.number(
+                "Takes",
+                f"""
+                SELECT medianOrNull(duration_s) AS middle_s FROM history
+                WHERE {_OF} AND {story.JUDGED}
+                """,
+                means="The median time that the program ran where it judged.",
+                unit="s", decimals=1,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _success() -> Row:
+    return Row(
+        title="How it went",
+        panels=(
+            panels.lines(
+                "Pass rate over time",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS Value FROM history
+                WHERE {_OF} AND {story.JUDGED} GROUP BY time ORDER BY time
+                """,
+                means="Passes by judged results in each interval.",
+                unit="percentunit", low=None, high=1, colours={"Value": "good"},
+                steps=((None, "bad"), (0.95, "good")),
+            ),
+            panels.stacks(
+                "Outcomes",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time, outcome, count() AS Value FROM history
+                WHERE {_OF} GROUP BY time, outcome ORDER BY time, outcome
+                """,
+                means="How it ended. Only pass, warn and fail judge the node.",
+                colours=OF_OUTCOMES,
+            ),
+            panels.rows(
+                "What it said where it did not pass",
+                f"""
+                SELECT outcome, results, nodes, last_at, detail
+                FROM ({story.grounds(_OF, most=50)}) ORDER BY results DESC, detail LIMIT 50
+                """,
+                means="The commonest reasons of the shown time.",
+                columns={
+                    "outcome": coloured("Outcome", width=110),
+                    "results": column("Results", width=80),
+                    "nodes": column("Nodes", width=80),
+                    "last_at": when("Last"),
+                    "detail": column("What it said"),
+                },
+                nothing="It always passed",
+                height=7,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _runs() -> Row:
+    return Row(
+        title="Its runs",
+        panels=(
+            panels.rows(
+                "Runs",
+                runs_sql(both(CLUSTER, CHECK), most=100),
+                means="The newest runs of the shown time: this check over one batch of nodes.",
+                columns=RUN_COLUMNS,
+                nothing="No run in this time",
+                height=8,
+            ),
+        ),
+    )
+
+
+def _measured() -> Row:
+    asked = "metric IN (${metric:singlequote})"
+    return Row(
+        title="Duration and metrics",
+        panels=(
+            panels.spread(
+                "How long it takes",
+                f"""
+                SELECT $__timeInterval(finished_at) AS time,
+                       toString(arrayFirst(bound -> bound >= duration_s, {_BOUNDS_S})) AS bucket,
+                       count() AS Value
+                FROM history WHERE {_OF} AND {story.JUDGED}
+                GROUP BY time, bucket ORDER BY time, toFloat64(bucket)
+                """,
+                means="Judged results by how long the program ran, in seconds: each row's upper "
+                "bound.",
+                unit="s", width=24,
+            ),
+            panels.lines(
+                "$metric",
+                f"""
+                SELECT time, name, Value FROM
+                (
+                    SELECT $__timeInterval(finished_at) AS time,
+                           quantiles(0.05, 0.25, 0.5, 0.75, 0.95)(value) AS all_of_it
+                    FROM ({story.values(_OF, asked)}) WHERE isFinite(value) GROUP BY time
+                )
+                ARRAY JOIN ['5 %', '25 %', 'median', '75 %', '95 %'] AS name, all_of_it AS Value
+                ORDER BY time, Value
+                """,
+                means="How what it measured is spread over nodes: quantiles in each interval.",
+                low=None, width=8, repeat="metric", colours=_QUANTILES,
+            ),
+        ),
+    )  # fmt: skip
+
+
+_QUANTILES = {"5 %": "away", "25 %": "idle", "median": "accent", "75 %": "idle", "95 %": "away"}
+
+
+def _nodes() -> Row:
+    return Row(
+        title="Nodes that stand out",
+        panels=(_deviating(), _flapping(), _failing()),
+    )
+
+
+def _deviating() -> panels.Panel:
+    return panels.rows(
+        "Nodes that deviate",
+        f"""
+        SELECT node, metric, found, usual, found / usual - 1 AS apart,
+               if(mad = 0, NULL, (found - usual) / mad) AS mads, hardware
+        FROM
+        (
+            SELECT hardware, metric, usual, mad, arrayJoin(pairs) AS pair, pair.1 AS node,
+                   pair.2 AS found
+            FROM
+            (
+                SELECT hardware, metric, groupArray((node, found)) AS pairs,
+                       arrayReduce('median', arrayMap(one -> one.2, pairs)) AS usual,
+                       arrayReduce('median', arrayMap(one -> abs(one.2 - usual), pairs)) AS mad
+                FROM
+                (
+                    SELECT cluster, node, metric, median(value) AS found
+                    FROM ({story.values(_OF, "isFinite(value)", more=", cluster")})
+                    GROUP BY cluster, node, metric
+                ) AS measured
+                INNER JOIN (SELECT cluster, node, hardware FROM ({nodes_then(CLUSTER)})) AS known
+                USING (cluster, node)
+                GROUP BY hardware, metric HAVING count() >= {LEAST}
+            )
+        )
+        WHERE abs(mads) >= {FAR} ORDER BY abs(mads) DESC, node, metric LIMIT 100
+        """,
+        means="Nodes whose median of the shown time is far from that of all nodes of the same "
+        f"hardware: {FAR} median absolute deviations or more.",
+        columns={
+            "node": column("Node", width=110, leads=links.to_node()),
+            "metric": column("Metric"),
+            "found": column("Here", width=100),
+            "usual": column("Usual", width=100),
+            "apart": column("Apart", width=80, unit="percentunit", decimals=1),
+            "mads": graded("MADs", width=80, decimals=1, steps=style.PLAIN),
+            "hardware": column("Hardware", width=220),
+        },
+        nothing="No node is far from its peers",
+        width=14,
+    )
+
+
+def _flapping() -> panels.Panel:
+    step = (NEWEST - OLDEST) / (STATES - 2)
+    return panels.rows(
+        "Flapping",
+        f"""
+        SELECT node, share, changes, last_at FROM
+        (
+            SELECT cluster, node, max(finished_at) AS last_at,
+                   arrayMap(one -> one.2, arraySlice(arrayReverseSort(groupArray(
+                       (finished_at, outcome))), 1, {STATES})) AS newest,
+                   arrayMap((now, before) -> toUInt8(now != before),
+                            arrayPopBack(newest), arrayPopFront(newest)) AS changed,
+                   arraySum(changed) AS changes,
+                   arraySum((change, place) -> change * ({NEWEST} - {step} * (place - 1)),
+                            changed, arrayEnumerate(changed)) / {STATES - 1} AS share
+            FROM history WHERE {_OF} AND {story.JUDGED} GROUP BY cluster, node
+        )
+        WHERE share >= {HIGH} ORDER BY share DESC, node LIMIT 100
+        """,
+        means=f"Nodes about which the check keeps changing its mind: of their last {STATES} judged "
+        f"results in the shown time, changes that weigh {HIGH:.0%} or more, the newest the most, "
+        "as Nagios counts them.",
+        columns={
+            "node": column("Node", width=110, leads=links.to_node()),
+            "share": graded("Changes", width=90, unit="percentunit", steps=_FLAPS),
+            "changes": column("Times", width=70),
+            "last_at": when("Last judged"),
+        },
+        nothing="Nothing flaps",
+        width=10,
+    )
+
+
+def _failing() -> panels.Panel:
+    return panels.rows(
+        "Not passing",
+        f"""
+        SELECT node, judged_outcome, judged_at,
+               date_diff('second', judged_at, $__toTime) AS age_s, judged_detail, judged_log_path
+        FROM status
+        WHERE judged_outcome IN ('fail', 'warn') AND judged_at <= $__toTime
+          AND {both(CLUSTER, CHECK, PARTITION)}
+        ORDER BY judged_outcome, judged_at DESC, node LIMIT 500
+        """,
+        means="Nodes whose latest judgement by this check is fail or warn; as the history stands "
+        "now.",
+        columns={
+            "node": column("Node", width=110, leads=links.to_node()),
+            "judged_outcome": coloured("Outcome", width=90),
+            "judged_at": when("Judged"),
+            "age_s": age("Ago"),
+            "judged_detail": column("What it said"),
+            "judged_log_path": column("Log", width=420),
+        },
+        nothing="It passes everywhere",
+    )

@@ -1,0 +1,147 @@
+"""The dashboard Runs: each check over each batch, and the visits of the runs that one chooses."""
+
+from grafana_foundation_sdk.models.dashboard import Dashboard
+
+from grafana import links, panels, style
+from grafana.board import Row, board
+from grafana.columns import coloured, column, graded, when
+from grafana.select import CHECK, CLUSTER, PARTITION, both, chosen, counted
+from grafana.variables import BATCHES, CHECKS, CLUSTERS, PARTITIONS
+
+OF_STATUS = {"Complete": "good", "Failed": "bad", "Error": "unclear", "InProgress": "accent"}
+
+_STAMP = "formatDateTime({time}, '%Y%m%dT%H%i%SZ', 'UTC')"
+PLANNED = (
+    f"batch >= {_STAMP.format(time='$__fromTime')}"
+    f" AND batch <= concat({_STAMP.format(time='$__toTime')}, '~')"
+)
+"""That a run's batch was planned in the shown time: its id begins with when."""
+
+BATCH = chosen("batch", "batch")
+_OF = both(PLANNED, CLUSTER, CHECK)
+
+RUN_COLUMNS = {
+    "created_at": when("Planned"),
+    "check_name": column("Check", width=130, leads=links.to_check()),
+    "status": coloured("Status", width=100, texts=OF_STATUS),
+    "planned": column("Visits", width=70),
+    "ended": column("Ended", width=70),
+    "pass": column("Pass", width=60),
+    "warn": graded("Warn", width=60, steps=style.ANY_IS_UNCLEAR),
+    "fail": graded("Fail", width=60, steps=style.ANY_IS_BAD),
+    "broke": graded("Broke", width=70, steps=style.ANY_IS_UNCLEAR),
+    "gave_way": column("Gave way", width=90),
+    "duration_s": column("Took", width=90, unit="s", decimals=0),
+    "batch": column("Run", width=210, leads=links.to_run()),
+    "failed_on": column("Failed on"),
+}
+
+
+def runs() -> Dashboard:
+    """Return the dashboard."""
+    return board(
+        links.RUNS,
+        "Runs",
+        means="Each check over each batch of nodes, and what the visits of a run found.",
+        since="now-24h",
+        variables=(CLUSTERS, PARTITIONS, CHECKS, BATCHES),
+        rows=(_now(), _recent(), _visits()),
+    )
+
+
+def runs_sql(where: str, *, most: int) -> str:
+    """Ask for the newest runs that *where* chooses, with the columns of RUN_COLUMNS."""
+    return f"""
+        SELECT created_at, check_name, status, planned, ended, pass, warn, fail,
+               error + timeout + node_fail AS broke,
+               preempted + cancelled + not_started AS gave_way, duration_s, batch,
+               arrayStringConcat(
+                   arraySlice(arrayMap(one -> one.node, failed_jobs), 1, 10), ', ') AS failed_on
+        FROM runs WHERE {PLANNED} AND {where}
+        ORDER BY batch DESC, check_name LIMIT {most}
+    """
+
+
+def _now() -> Row:
+    return Row(
+        title="Runs of this time",
+        panels=(
+            panels.parts(
+                "By status",
+                f"SELECT {counted('status', OF_STATUS)} FROM runs WHERE {_OF} HAVING count() > 0",
+                means="Failed: a check failed. Error: a check or a node broke, or Slurm never took "
+                "the batch. InProgress: visits are missing.",
+                colours=OF_STATUS, width=6,
+            ),
+            panels.stacks(
+                "Runs by status",
+                f"""
+                SELECT $__timeInterval(created_at) AS time, status, count() AS Value FROM runs
+                WHERE {_OF} GROUP BY time, status ORDER BY time, status
+                """,
+                means="When they were planned.",
+                width=9, colours=OF_STATUS,
+            ),
+            panels.lines(
+                "How long runs take",
+                f"""
+                SELECT $__timeInterval(created_at) AS time, check_name, max(duration_s) AS Value
+                FROM runs WHERE {_OF} AND isNotNull(duration_s)
+                GROUP BY time, check_name ORDER BY time, check_name
+                """,
+                means="From the submission to the last result; the longest in each interval.",
+                unit="s", width=9,
+            ),
+        ),
+    )  # fmt: skip
+
+
+def _recent() -> Row:
+    return Row(
+        title="One by one",
+        panels=(
+            panels.rows(
+                "Recent runs",
+                runs_sql(both(CLUSTER, CHECK), most=200),
+                means="The newest 200. A run's id chooses it for the table below.",
+                columns=RUN_COLUMNS,
+                nothing="No run in this time",
+                height=11,
+            ),
+        ),
+    )
+
+
+def _visits() -> Row:
+    return Row(
+        title="Visits",
+        panels=(
+            panels.rows(
+                "Visits of the chosen runs",
+                f"""
+                SELECT node, check_name, outcome, detail, started_at, finished_at, duration_s,
+                       attempt, job_id, log_path
+                FROM visits WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)}
+                ORDER BY transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn',
+                                             'pass'], [0, 1, 2, 3, 4, 9], 5),
+                         finished_at DESC, node, check_name LIMIT 500
+                """,
+                means="What counts of each visit, what did not pass first. Choose a run to see all "
+                "of its nodes.",
+                columns={
+                    "node": column("Node", width=110, leads=links.to_node()),
+                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "outcome": coloured("Outcome", width=100),
+                    "detail": column("What it said"),
+                    "started_at": when("Began"),
+                    "finished_at": when("Ended"),
+                    "duration_s": column("Took", width=90, unit="s", decimals=1),
+                    "attempt": column("Attempt", width=80),
+                    "job_id": column("Job", width=90, unit="none"),
+                    "log_path": column("Log", width=380),
+                },
+                nothing="No visit of these runs has ended",
+                height=12,
+            ),
+        ),
+    )
