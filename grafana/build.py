@@ -15,6 +15,7 @@ HOME = Path(__file__).parent
 GENERATED = "generated"
 ALERTS = "provisioning/alerting/cluster-doctor.yaml"
 WRITTEN = (
+    "provisioning/clickhouse/constraints.xml",
     "provisioning/clickhouse/reader.xml",
     "provisioning/dashboards/cluster-doctor.yaml",
     "provisioning/datasources/cluster-doctor.yaml",

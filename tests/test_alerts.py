@@ -27,6 +27,7 @@ from grafana.cli import dashboards
 from grafana.fleet import fleet
 from slurm_hooks.journal import CheckEvent, Word
 from slurm_hooks.outcome import Outcome
+from slurm_hooks.policy import Case, Rails
 from slurm_hooks.store_settings import StoreSettings
 from tests import decisions
 from tests.clickhouse import ClickHouse
@@ -239,7 +240,7 @@ def told(store: ClickHouseStore, cluster: str, reacting: decisions.Cluster) -> N
     store.append(reaction_frame(rows), REACTIONS)
 
 
-def fails(*nodes: str, at: datetime = decisions.NOW) -> list[decisions.Case]:
+def fails(*nodes: str, at: datetime = decisions.NOW) -> list[Case]:
     return [decisions.case(node=node, at=at) for node in nodes]
 
 
@@ -252,7 +253,7 @@ def fails(*nodes: str, at: datetime = decisions.NOW) -> list[decisions.Case]:
     ],
 )
 def test_each_cap_rings_once_a_node_waits_for_room_and_a_full_one_without_any_does_not(
-    store: ClickHouseStore, cap: str, rails: decisions.Rails
+    store: ClickHouseStore, cap: str, rails: Rails
 ) -> None:
     reacting = decisions.Cluster(rails=rails)
     reacting.react(*fails("n0"))

@@ -175,8 +175,6 @@ def lines(path: Path) -> list[str]:
 
 def compose() -> list[str] | None:
     """How compose is called here, if it is."""
-    if shutil.which("docker-compose"):
-        return ["docker-compose"]
     if shutil.which("docker"):
         asked = subprocess.run(
             ["docker", "compose", "version"], capture_output=True, timeout=60, check=False
