@@ -23,13 +23,19 @@ def dashboards() -> None:
     "--into", type=click.Path(file_okay=False, path_type=Path),
     help="The directory; as built, the one where this program has them.",
 )  # fmt: skip
+@click.option(
+    "--coverage-goal", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
+    help="Below which proven share of a cluster an alert rings.",
+)  # fmt: skip
 @click.pass_context
-def build(context: click.Context, *, check: bool, into: Path | None) -> None:
+def build(
+    context: click.Context, *, check: bool, into: Path | None, coverage_goal: float
+) -> None:
     """Write dashboards and alert rules as files; those that are as they should be stay."""
     from grafana import build as builder  # noqa: PLC0415 loads Grafana's SDK
 
-    directory, texts = into or builder.HOME, builder.made()
-    said = builder.problems(directory, texts) if check else builder.build(directory)
+    directory, texts = into or builder.HOME, builder.made(coverage_goal=coverage_goal)
+    said = builder.problems(directory, texts) if check else builder.build(directory, texts)
     for line in said:
         click.echo(line)
     if check and any(builder.differences(directory, texts)):
