@@ -4,9 +4,9 @@ The history is loaded once: two clusters whose nodes have the same names, with k
 """
 
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from functools import cached_property
 from typing import Any
@@ -70,7 +70,7 @@ class History:
     """Every state of each."""
     planted: Planted
     """Of the first fleet."""
-    _offers: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    _chosen: dict[tuple[str, str], Shown] = field(default_factory=dict)
 
     @cached_property
     def decided(self) -> pl.DataFrame:
@@ -95,28 +95,14 @@ class History:
             raise AssertionError(f"{error.read().decode()}\n{sql}") from error
 
     def shown(self, board: Dashboard, selection: "Selection") -> Shown:
-        """Return what a reader sees who chose *selection*; what it lists is asked in order."""
+        """Return what a reader sees who chose *selection*; what it lists is asked once."""
         key = board.title, selection.name
-        if key not in self._offers:
-            self._offers[key] = self._chosen(board, selection)
-        return self._offers[key]
+        if key not in self._chosen:
+            self._chosen[key] = choose(board, selection, until=END, ask=self._first_column)
+        return self._chosen[key]
 
-    def _chosen(self, board: Dashboard, selection: "Selection") -> Shown:
-        begin = since(board.since, END)
-        found = Shown(
-            since=begin, until=END, interval_ms=interval_ms(END - begin), chosen={}, offered={}
-        )
-        for variable in board.variables:
-            offers: list[str] = []
-            if variable.kind == "query":
-                offers = [str(row[0]) for row in self.ask(expand(variable.sql, found)).rows]
-            value = selection.of(variable, offers)
-            found = Shown(
-                since=begin, until=END, interval_ms=found.interval_ms,
-                chosen={**found.chosen, variable.name: value},
-                offered={**found.offered, variable.name: offers},
-            )  # fmt: skip
-        return found
+    def _first_column(self, sql: str, shown: Shown) -> list[str]:
+        return [str(row[0]) for row in self.ask(expand(sql, shown)).rows]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -153,26 +139,42 @@ def questions(board: Dashboard) -> Iterator[tuple[Panel, Target]]:
             yield panel, target
 
 
-def expansions(panel: Panel, target: Target, shown: Shown) -> Iterator[tuple[Shown, str]]:
-    """Yield the SQL of a panel, once for each of the first two values that it is repeated for."""
+def choose(
+    board: Dashboard,
+    selection: Selection,
+    *,
+    until: datetime,
+    ask: Callable[[str, Shown], Sequence[str]],
+) -> Shown:
+    """Return what one sees of *board* at *until*: its own time, and *selection* of what *ask* says.
+
+    Variables are asked in order, so that each knows what was chosen in those before it.
+    """
+    begin = since(board.since, until)
+    found = Shown(
+        since=begin, until=until, interval_ms=interval_ms(until - begin), chosen={}, offered={}
+    )
+    for variable in board.variables:
+        offers = list(ask(variable.sql, found)) if variable.kind == "query" else []
+        found = replace(
+            found,
+            chosen={**found.chosen, variable.name: selection.of(variable, offers)},
+            offered={**found.offered, variable.name: offers},
+        )
+    return found
+
+
+def repeats(panel: Panel, shown: Shown) -> Iterator[Shown]:
+    """Yield what is seen of *panel*; of one that is repeated, of the first two of them."""
     least = interval_ms(shown.until - shown.since, minimum=panel.interval)
-    for scoped in _scopes(panel, shown):
-        one = Shown(
-            since=shown.since, until=shown.until, interval_ms=least,
-            chosen=shown.chosen, offered=shown.offered, scoped=scoped,
-        )  # fmt: skip
-        yield one, expand(target.sql, one)
-
-
-def _scopes(panel: Panel, shown: Shown) -> Iterator[dict[str, str]]:
-    if not panel.repeat:
-        yield {}
-        return
-    value = shown.chosen[panel.repeat]
-    several = [value] if isinstance(value, str) else list(value)
-    if several == [ALL]:
-        several = list(shown.offered[panel.repeat])
-    yield from ({panel.repeat: one} for one in several[:2])
+    values: Sequence[str | None] = [None]
+    if panel.repeat:
+        value = shown.chosen[panel.repeat]
+        several = [value] if isinstance(value, str) else list(value)
+        values = list(shown.offered[panel.repeat] if several == [ALL] else several)
+    for one in values[:2]:
+        scoped = {} if one is None else {panel.repeat: one}
+        yield replace(shown, interval_ms=least, scoped=scoped)
 
 
 @contextmanager

@@ -3,11 +3,14 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from datetime import datetime, timedelta
 
 import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from grafana.alert import Alert
+from grafana.alerts import alerts
 from grafana.reading import Panel, Target
 from grafana.select import CLUSTER
 from grafana.style import NOTHING_KNOWN
@@ -19,8 +22,8 @@ from tests.dashboard_engine import (
     Answer,
     History,
     Selection,
-    expansions,
     questions,
+    repeats,
     told,
 )
 from tests.dashboard_figures import FIGURES, Seen
@@ -51,6 +54,9 @@ NOTHING = Selection(name="nothing", hostile="")
 EMPTY: dict[tuple[str, str], str] = {}
 """Why a panel shows nothing of a whole fleet, by dashboard and panel."""
 
+_LONG_AGO = END - timedelta(days=400)
+"""Before there was any history."""
+
 NUMBER = re.compile(r"^(?:Nullable\()?(?:U?Int|Float|Decimal)\d*")
 TEXT = re.compile(r"^(?:LowCardinality\()?(?:Nullable\()?String\)*$")
 _OF_VARIABLES = {"cluster": "cluster", "node": "node", "check_name": "check"}
@@ -72,8 +78,8 @@ def answers(
     history: History, title: str, panel: Panel, target: Target, selection: Selection
 ) -> Iterator[tuple[Shown, Answer]]:
     shown = history.shown(BOARDS[title], selection)
-    for one, sql in expansions(panel, target, shown):
-        yield one, history.ask(sql)
+    for one in repeats(panel, shown):
+        yield one, history.ask(expand(target.sql, one))
 
 
 # What each kind of panel can draw.
@@ -256,6 +262,37 @@ def test_reasons_are_given_for_panels_that_exist() -> None:
         (title, panel.title) for title, board in BOARDS.items() for panel, _ in questions(board)
     ]
     assert {*EMPTY} <= {*known}
+
+
+# Alerts, which see every cluster.
+
+
+def rung(history: History, alert: Alert, until: datetime) -> list[tuple[str, ...]]:
+    """Return for which labels *alert* rings at *until*."""
+    begin = until - timedelta(seconds=alert.window_s)
+    shown = Shown(since=begin, until=until, interval_ms=60_000, chosen={})
+    answer = history.ask(expand(alert.sql, shown))
+    assert answer.names[-1] == "Value"
+    assert NUMBER.match(answer.kinds[-1])
+    assert all(TEXT.match(kind) for kind in answer.kinds[:-1])
+    assert len({row[:-1] for row in answer.rows}) == len(answer.rows)
+    how, number = alert.rings
+    over = [row for row in answer.rows if (row[-1] > number if how == "gt" else row[-1] < number)]
+    return [tuple(row[:-1]) for row in over]
+
+
+@pytest.mark.parametrize("alert", alerts(), ids=lambda one: one.title)
+def test_an_alert_s_question_is_answered_at_any_time(history: History, alert: Alert) -> None:
+    for until in (history.planted.gap[0], history.planted.gap[1], _LONG_AGO, END):
+        rung(history, alert, until)
+
+
+def test_the_alert_about_sweeps_rings_in_the_time_without_any(history: History) -> None:
+    alert = next(one for one in alerts() if one.title == "NoSweep")
+    begin, end = history.planted.gap
+    assert ("alpha",) not in rung(history, alert, begin)
+    assert ("alpha",) in rung(history, alert, end - timedelta(seconds=10))
+    assert rung(history, alert, END) == []
 
 
 # Their numbers, by Polars.
