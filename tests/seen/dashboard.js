@@ -43,9 +43,11 @@ function known(spec, page, variables) {
   return panel;
 }
 
-function frame(panel) {
+/** Turn the answers of *panel* into frames, one for each target that is not hidden. */
+function readAnswers(panel) {
   const targets = (panel.spec.targets ?? []).filter((one) => !one.hide);
-  panel.frames = panel.answers.map((answer, i) => frameOf(answer, targets[i]?.format ?? 1));
+  const frames = panel.answers.map((answer, i) => frameOf(answer, targets[i]?.format ?? 1));
+  panel.frames = transformed(frames, panel.spec);
   configure(panel.frames, panel.spec, panel.variables);
 }
 
@@ -53,7 +55,7 @@ function frame(panel) {
 function drawBody(panel, body) {
   const draw = PANELS[panel.spec.type];
   if (!draw) throw new Error(`panel type ${panel.spec.type} is not drawn here`);
-  frame(panel);
+  readAnswers(panel);
   panel.series = draw(panel, body);
   panel.empty = panel.series === 0;
   if (panel.empty) {
@@ -73,7 +75,7 @@ function showError(element, body, panel) {
   const head = element.querySelector(".panel-head") ?? panelHead(panel);
   head.prepend(html("span", { class: "wrong" }, "!"));
   element.prepend(head);
-  body.replaceChildren(html("div", { class: "error-text fits" }, panel.error));
+  body.replaceChildren(html("div", { class: "error-text" }, panel.error));
 }
 
 function drawPanel(panel, grid) {

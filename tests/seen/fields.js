@@ -17,9 +17,15 @@ const MATCHERS = {
   byFrameRefID: (field, _, wanted) => field.refId === wanted,
 };
 
-function configOf(field, name, fieldConfig = {}) {
+// What Grafana's panels bring where a dashboard says nothing.
+const DEFAULT_STEPS = [{ value: null, color: "green" }, { value: 80, color: "red" }];
+const DEFAULT_COLOUR = { timeseries: "palette-classic", "state-timeline": "continuous-GrYlRd" };
+
+function configOf(field, name, { type, fieldConfig = {} }) {
   const config = structuredClone(fieldConfig.defaults ?? {});
   config.custom ??= {};
+  config.color ??= { mode: DEFAULT_COLOUR[type] ?? "thresholds" };
+  config.thresholds ??= { mode: "absolute", steps: DEFAULT_STEPS };
   for (const { matcher, properties } of fieldConfig.overrides ?? []) {
     if (!MATCHERS[matcher.id]?.(field, name, matcher.options)) continue;
     for (const { id, value } of properties) setPath(config, id, structuredClone(value));
@@ -38,13 +44,31 @@ function interpolate(text, variables, field = undefined) {
   });
 }
 
+/** Grafana's "organize fields": leave out, order and rename columns. */
+function organize(frame, { excludeByName = {}, indexByName = {}, renameByName = {} }) {
+  const place = ({ name }) => indexByName[name] ?? Infinity;
+  const fields = frame.fields
+    .filter(({ name }) => !excludeByName[name])
+    .sort((a, b) => (place(a) === place(b) ? 0 : place(a) - place(b)))
+    .map((field) => ({ ...field, name: renameByName[field.name] || field.name }));
+  return { ...frame, fields };
+}
+
+/** *frames* after the panel's transformations; an error for those that are not known here. */
+function transformed(frames, { transformations = [] }) {
+  return transformations.filter(({ disabled }) => !disabled).reduce((some, { id, options }) => {
+    if (id !== "organize") throw new Error(`transformation ${id} is not drawn here`);
+    return some.map((frame) => organize(frame, options));
+  }, frames);
+}
+
 /** Give every field of *frames* its title, its config and its place in the palette. */
 function configure(frames, spec, variables) {
   let index = 0;
   for (const frame of frames) {
     for (const field of frame.fields) {
       const name = fieldName(field, frames);
-      field.config = configOf(field, name, spec.fieldConfig);
+      field.config = configOf(field, name, spec);
       field.title = field.config.displayName
         ? interpolate(field.config.displayName, variables, field) : name;
       field.index = field.kind === "time" ? 0 : index++;

@@ -33,6 +33,14 @@ function linkControl(link) {
   return html("span", { class: "control dashboard-link" }, link.type === "dashboards" ? "≡ " : "↗ ", link.title || "Dashboards");
 }
 
+/** The variables and, to the right, the links; null without any. */
+function controls(dashboard) {
+  const variables = (dashboard.templating?.list ?? []).map(variableControl).filter(Boolean);
+  const links = (dashboard.links ?? []).map(linkControl);
+  if (!variables.length && !links.length) return null;
+  return html("div", { class: "header-row controls" }, ...variables, html("span", { class: "links" }, ...links));
+}
+
 function rangeText({ from, to }) {
   const text = (time) => isoTime(time).slice(0, 16);
   return `${text(from)} to ${text(to)} UTC`;
@@ -42,9 +50,5 @@ function drawHeader({ dashboard, range }) {
   const title = html("div", { class: "dashboard-title" },
     html("span", { class: "quiet" }, "Dashboards  ›  "), html("span", {}, dashboard.title ?? ""));
   const time = pill(html("span", { class: "control-value" }, rangeText(range)));
-  const variables = (dashboard.templating?.list ?? []).map(variableControl);
-  const links = html("span", { class: "links" }, ...(dashboard.links ?? []).map(linkControl));
-  return html("header", {},
-    html("div", { class: "header-row" }, title, time),
-    html("div", { class: "header-row controls" }, ...variables, links));
+  return html("header", {}, html("div", { class: "header-row" }, title, time), controls(dashboard));
 }

@@ -4,7 +4,7 @@
 /** Rows from low to high: by number where every name is one, else as they came. */
 function bucketRows(frames) {
   const rows = seriesOf(frames);
-  const numbers = rows.map(({ field }) => parseFloat(field.title));
+  const numbers = rows.map(({ field }) => parseFloat(field.title.replace(/^\+?Inf$/i, "Infinity")));
   if (numbers.some(Number.isNaN)) return rows;
   return rows.map((row, i) => [numbers[i], row]).sort((a, b) => a[0] - b[0]).map(([, row]) => row);
 }

@@ -75,6 +75,8 @@ class Panel:
     overlaps: Sequence[str]
     """Titles of panels that share some of its area."""
     series: int
+    marks: int
+    """Boxes, lines, dots, bars and cells that stand for data."""
     cut: int
     """Cells of a table whose text ends in an ellipsis."""
     colours: Sequence[str]
@@ -157,24 +159,25 @@ def _plain(value: object) -> object:
     return str(value)
 
 
-def draw(pages: Sequence[Page], into: Path) -> list[Report]:
+def draw(pages: Sequence[Page], into: Path, *, chromium: Path = CHROMIUM) -> list[Report]:
     """Write NAME.html and NAME.png of each page into *into*; what each tells of itself.
 
     Raises:
         PictureError: Chromium is not there, took over a minute, or drew nothing.
     """
     into.mkdir(parents=True, exist_ok=True)
-    return [_draw(page, into) for page in pages]
+    return [_draw(page, into, chromium) for page in pages]
 
 
-def _draw(page: Page, into: Path) -> Report:
-    """Two runs: the first tells the height, the second draws at it."""
+def _draw(page: Page, into: Path, chromium: Path) -> Report:
+    """Two runs: the first tells the height, the second draws at it (0: a script failed)."""
     source = into / f"{page.name}.html"
     picture = into / f"{page.name}.png"
     source.write_text(page_html(page))
     picture.unlink(missing_ok=True)
-    height = _report(_chromium(source, page.width, _FIRST_HEIGHT)).height
-    told = _report(_chromium(source, page.width, height, f"--screenshot={picture}"))
+    first = _report(_dom(chromium, source, (page.width, _FIRST_HEIGHT)))
+    size = (page.width, first.height or _FIRST_HEIGHT)
+    told = _report(_dom(chromium, source, size, f"--screenshot={picture}"))
     if not picture.exists():
         raise PictureError(f"{source}: Chromium wrote no picture of it")
     return Report(
@@ -194,14 +197,15 @@ def _report(dom: str) -> Report:
     return _REPORT.validate_json(html.unescape(found[1]))
 
 
-def _chromium(source: Path, width: int, height: int, *more: str) -> str:
+def _dom(chromium: Path, source: Path, size: tuple[int, int], *more: str) -> str:
     """The DOM of *source* once drawn; Chromium's home and profile are gone afterwards."""
     with TemporaryDirectory(prefix="seen-") as home:
         command = [
-            str(CHROMIUM), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
+            str(chromium), "--headless=new", "--no-sandbox", "--disable-gpu", "--hide-scrollbars",
             "--force-device-scale-factor=1", "--force-color-profile=srgb", "--disable-extensions",
-            "--disable-background-networking", "--no-first-run", "--mute-audio",
-            f"--user-data-dir={home}/profile", f"--window-size={width},{height}",
+            "--disable-background-networking", "--disable-component-update", "--disable-sync",
+            "--host-resolver-rules=MAP * ~NOTFOUND", "--no-first-run", "--mute-audio",
+            f"--user-data-dir={home}/profile", f"--window-size={size[0]},{size[1]}",
             *more, "--dump-dom", source.resolve().as_uri(),
         ]  # fmt: skip
         return _run(command, home)

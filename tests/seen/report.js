@@ -82,6 +82,9 @@ function coloursIn(element) {
   return [...found].filter((one) => one !== null).sort();
 }
 
+// What stands for data: boxes, lines, dots, bars and cells, without axes, grids and legends.
+const MARKS = "g[clip-path] > :is(rect, path, circle), g[clip-path] g :is(rect, path, circle), .bar, tbody td, .stat-cell";
+
 /** What the page tells of one drawn panel; *drawn* is what dashboard.js knows of it. */
 function panelReport(element, drawn) {
   const body = element.querySelector(".panel-body");
@@ -97,6 +100,7 @@ function panelReport(element, drawn) {
     complaints: [...new Set(complaints)].slice(0, 20),
     overlaps: [],
     series: drawn.series,
+    marks: element.querySelectorAll(MARKS).length,
     cut: [...element.querySelectorAll("td")].filter(isCut).length,
     colours: coloursIn(element),
     text: (body ?? element).innerText.trim().slice(0, 20000),

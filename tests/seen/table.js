@@ -4,10 +4,9 @@
 const CELL_PX = { sm: 36, md: 42, lg: 48 };
 const LEAST_COLUMN_PX = 150; // Grafana's minimum for a column without a width
 
-/** The columns of all frames that are not hidden. */
-function columnsOf(frames) {
-  return frames.flatMap(({ fields }) => fields)
-    .filter(({ config }) => !config.custom.hidden && !config.custom.hideFrom?.viz);
+/** The columns of *frame* that are not hidden. */
+function columnsOf(frame) {
+  return frame.fields.filter(({ config }) => !config.custom.hidden && !config.custom.hideFrom?.viz);
 }
 
 /** Row numbers in the order that options.sortBy names. */
@@ -45,7 +44,6 @@ function gaugeCell(column, value, { text, colour }, mode = "gradient") {
 /** Paint *cell* (a td) for one value. */
 function paintCell(cell, column, value, told) {
   const { type = "auto", mode } = column.config.custom.cellOptions ?? {};
-  const coloured = told.mapped || column.config.color?.mode !== undefined || column.config.thresholds;
   if (type === "gauge" && isNumber(value)) return cell.append(gaugeCell(column, value, told, mode));
   const text = column.config.links?.length && told.text ? html("span", { class: "link" }, told.text) : told.text;
   if (type === "pill" && told.text) {
@@ -53,8 +51,8 @@ function paintCell(cell, column, value, told) {
     return cell.append(pill);
   }
   cell.append(text);
-  if (type === "color-text" && coloured) cell.style.color = told.colour;
-  if (type === "color-background" && coloured && opaqueHex(told.colour)) {
+  if (type === "color-text") cell.style.color = told.colour;
+  if (type === "color-background" && opaqueHex(told.colour)) {
     Object.assign(cell.style, { backgroundColor: told.colour, color: readableOn(told.colour) });
   }
   return undefined;
@@ -86,12 +84,12 @@ function tableRow(columns, row, height, panel) {
 
 function drawTable(panel, body) {
   const { options = {} } = panel.spec;
-  const columns = columnsOf(panel.frames);
-  const length = Math.max(0, ...panel.frames.map((frame) => frame.length));
-  if (!columns.length || !length) return 0;
+  const frame = panel.frames[options.frameIndex ?? 0]; // a table shows one answer of its queries
+  const columns = frame ? columnsOf(frame) : [];
+  if (!columns.length || !frame.length) return 0;
   const widths = columnWidths(columns, body.clientWidth);
   const height = CELL_PX[options.cellHeight ?? "sm"];
-  const rows = rowOrder(columns, length, options.sortBy).slice(0, Math.ceil(body.clientHeight / height));
+  const rows = rowOrder(columns, frame.length, options.sortBy).slice(0, Math.ceil(body.clientHeight / height));
   const head = html("tr", { style: { height: `${height}px` } }, ...columns.map((one) => headerCell(one, options.sortBy?.[0])));
   body.append(html("div", { class: "table-window" }, html("table", { class: "table", style: { width: `${widths.reduce((a, b) => a + b, 0)}px` } },
     html("colgroup", {}, ...widths.map((width) => html("col", { style: { width: `${width}px` } }))),

@@ -50,6 +50,7 @@ function stack(group) {
 /** The values that an axis shows: what is drawn, a tenth of air, and what the config fixes. */
 function valueRange(series, times) {
   const config = series[0].field.config;
+  const percent = series[0].style.stacking?.mode === "percent";
   const fromZero = series.some((one) => one.style.drawStyle === "bars" || one.style.stacking?.mode === "normal");
   const drawn = series.flatMap((one) => one.spans.filter(
     (span, i) => span && one.times[i] >= times.from && one.times[i] <= times.to).map((span) => span[1]));
@@ -61,7 +62,7 @@ function valueRange(series, times) {
   const air = (high - low || Math.abs(high) || 1) / 10;
   const from = low >= 0 && low - air < 0 ? 0 : low === 0 ? 0 : low - air;
   const to = high <= 0 && high + air > 0 && high !== low ? 0 : high + air;
-  return { from: config.min ?? from, to: config.max ?? to };
+  return { from: config.min ?? (percent ? 0 : from), to: config.max ?? (percent ? 1 : to) };
 }
 
 function logRange(drawn, config) {
@@ -143,12 +144,12 @@ function lowerEdge(one, all, x, y) {
 
 function drawLine(one, all, x, y, widthPx) {
   const runs = runsOf(bridged(one, x, y));
-  const { lineWidth, lineInterpolation, lineStyle, fillOpacity } = one.style;
+  const { drawStyle, lineWidth, lineInterpolation, lineStyle, fillOpacity } = one.style;
   const edge = one.style.fillBelowTo ? lowerEdge(one, all, x, y) : null;
   const parts = [];
   if (edge) parts.push(areaOf(one, runs, edge, (fillOpacity || 35) / 100));
   else if (fillOpacity > 0) parts.push(areaOf(one, runs, (point) => point[2], fillOpacity / 100));
-  if (lineWidth > 0) {
+  if (lineWidth > 0 && drawStyle !== "points") {
     parts.push(svg("path", {
       d: linePath(runs, lineInterpolation), fill: "none", stroke: one.colour, "stroke-width": lineWidth,
       "stroke-linejoin": "round", "stroke-dasharray": lineStyle?.fill === "dash" ? (lineStyle.dash ?? [10, 10]).join(" ") : null,

@@ -46,7 +46,7 @@ function mapped(config, value) {
 
 /** The colour of the last threshold that *value* reaches. */
 function thresholdColour(config, value) {
-  const { mode, steps = [] } = config.thresholds ?? {};
+  const { mode, steps = [] } = config.thresholds;
   const span = (config.max ?? 100) - (config.min ?? 0);
   const reached = mode === "percentage" ? ((value - (config.min ?? 0)) / span) * 100 : value;
   let found = steps[0]?.color ?? "green";
@@ -58,7 +58,7 @@ function thresholdColour(config, value) {
 
 /** The colour of a whole field: fixed, of the palette, or of its value. */
 function fieldColour(field, value) {
-  const { mode = "thresholds", fixedColor } = field.config.color ?? {};
+  const { mode = "thresholds", fixedColor } = field.config.color;
   if (mode === "fixed") return colourNamed(fixedColor ?? "text");
   if (mode.startsWith("palette-")) return paletteColour(field.index);
   if (mode.startsWith("continuous-")) {
@@ -81,12 +81,11 @@ function plainText(field, value, now) {
   return String(value);
 }
 
-/** {text, colour, mapped} of *value* in *field*. */
+/** {text, colour} of *value* in *field*. */
 function shown(field, value, now) {
   const found = mapped(field.config, value);
   return {
     text: found.text || plainText(field, value, now),
     colour: found.color ? colourNamed(found.color) : fieldColour(field, value),
-    mapped: Boolean(found.color),
   };
 }
