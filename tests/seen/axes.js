@@ -4,18 +4,6 @@
 const TIME_AXIS_PX = 24;
 const TICK_PX = 30; // least height between two values
 
-/** Decimals that tell *step* from its neighbours after scaling by the unit. */
-function tickTexts(ticks, step, unit, decimals, now) {
-  if (decimals !== undefined && decimals !== null) {
-    return ticks.map((tick) => unitText(tick, unit, decimals, now));
-  }
-  for (let places = 0; places < 4; places++) {
-    const texts = ticks.map((tick) => unitText(tick, unit, decimalsFor(tick) ? places : 0, now));
-    if (new Set(texts).size === ticks.length) return texts;
-  }
-  return ticks.map((tick) => unitText(tick, unit, undefined, now));
-}
-
 /** The value ticks of [from, to] over *heightPx*: [{value, text}]. */
 function valueTicks(range, heightPx, config, now) {
   if (range.log) {
@@ -24,12 +12,12 @@ function valueTicks(range, heightPx, config, now) {
   }
   const base = /^(bytes|bits|bin)/.test(config.unit ?? "") ? 2 : 10;
   const { ticks, step } = roundTicks(range.from, range.to, heightPx / TICK_PX, base);
-  const places = config.unit === "percentunit" ? step * 100 : step;
-  const decimals = STEPS[config.unit] ? config.decimals : config.decimals ?? stepDecimals(places);
-  const texts = tickTexts(ticks, step, config.unit, decimals, now);
-  return ticks.map((value, i) => ({ value, text: texts[i] }));
+  const places = stepDecimals(config.unit === "percentunit" ? step * 100 : step);
+  const decimals = config.decimals ?? (places || undefined); // Grafana's axes: by the step, else by the value
+  return ticks.map((value) => ({ value, text: unitText(value, config.unit, decimals, now) }));
 }
 
+/** Decimals that *step* has. */
 function stepDecimals(step) {
   for (let places = 0; places < 10; places++) {
     if (Math.abs(step * 10 ** places - Math.round(step * 10 ** places)) < 1e-6) return places;

@@ -80,7 +80,10 @@ function showError(element, body, panel) {
 
 function drawPanel(panel, grid) {
   const { spec } = panel;
-  const element = html("section", { class: `panel panel-${spec.type} ${spec.transparent ? "clear" : ""}`, style: px(boxOf(spec.gridPos, grid.clientWidth)) });
+  const element = html("section", {
+    class: `panel panel-${spec.type} ${spec.transparent ? "clear" : ""}`,
+    style: px(boxOf(spec.gridPos, grid.clientWidth)),
+  });
   const body = html("div", { class: "panel-body" });
   if (panel.title) element.append(panelHead(panel));
   element.append(body);
@@ -119,7 +122,7 @@ function drawPage(page) {
   const variables = variablesOf(page.dashboard);
   const drawn = panels.map((spec) => known(spec, page, variables));
   const elements = drawn.map((panel) => (panel.spec.type === "row" ? drawRow(panel, grid) : drawPanel(panel, grid)));
-  report.header = [...header.querySelectorAll("*")].filter((one) => isCut(one) || sticksOut(one.getBoundingClientRect(), header.getBoundingClientRect())).map((one) => one.textContent);
+  report.header = headerComplaints(header);
   report.panels = elements.map((element, i) => panelReport(element, drawn[i]));
   tellOverlaps(elements, report.panels);
   report.height = Math.ceil(document.body.scrollHeight);

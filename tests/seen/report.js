@@ -107,6 +107,14 @@ function panelReport(element, drawn) {
   };
 }
 
+/** Texts above the panels that are cut or lie outside. */
+function headerComplaints(header) {
+  const box = header.getBoundingClientRect();
+  return [...header.querySelectorAll("*")]
+    .filter((one) => isCut(one) || sticksOut(one.getBoundingClientRect(), box))
+    .map((one) => one.textContent);
+}
+
 /** Name each other in panels whose boxes share some area. */
 function tellOverlaps(elements, reports) {
   const boxes = elements.map((one) => one.getBoundingClientRect());

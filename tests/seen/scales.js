@@ -23,7 +23,9 @@ function roundStep(least, base = 10) {
 function roundTicks(from, to, most, base = 10) {
   const step = roundStep((to - from) / Math.max(most, 1), base);
   const ticks = [];
-  for (let i = Math.ceil(from / step - 1e-9); i * step <= to + step * 1e-9; i++) ticks.push(i * step);
+  for (let i = Math.ceil(from / step - 1e-9); i * step <= to + step * 1e-9; i++) {
+    ticks.push(Number((i * step).toPrecision(12))); // 0.6, not 0.6000000000000001
+  }
   return { ticks, step };
 }
 

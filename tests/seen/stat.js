@@ -41,38 +41,66 @@ function statColours(colour, mode) {
   return { text, background: mode === "background_solid" ? solid : `linear-gradient(120deg, ${end}, ${solid})`, solid };
 }
 
-function statCell(one, size, named, panel) {
-  const { colorMode = "value", graphMode = "area", textMode = "auto" } = panel.spec.options ?? {};
-  const { text, colour } = shown(one.field, one.value, panel.now);
-  const colours = statColours(colour, colorMode);
-  const name = named ? one.title : "";
-  const lines = textMode === "name" ? [] : [[text, "stat-value"]];
-  if (name) lines.unshift([name, "stat-name"]);
-  const graph = graphMode === "area" ? sparkline(one, colours.background ? colours.text : colour, size, panel) : null;
-  const room = { width: size.width - 24, height: (size.height - 12) * (graph ? 0.62 : 0.8) };
-  const nameSize = name ? sizeFor(name, room.width, room.height * 0.3, 20, 400) : 0;
-  const valueSize = sizeFor(text, room.width, (room.height - nameSize * 1.3) / 1.2, 96);
-  const told = lines.map(([line, kind]) => html("div", {
-    class: `${kind} fits`,
-    style: { fontSize: `${kind === "stat-name" ? nameSize : valueSize}px`, color: kind === "stat-name" && !colours.background ? "" : colours.text },
-  }, line));
-  const cell = html("div", { class: `stat-cell ${name ? "" : "stat-centre"} ${graph ? "stat-graph" : ""}`,
-    style: { width: `${size.width}px`, height: `${size.height}px`, background: colours.background ?? "" } }, graph, ...told);
+/** Font sizes of one cell's name and value. */
+function sizesOf(text, name, size, layout) {
+  const room = { width: size.width - 24, height: (size.height - 8) * (layout === "stat-graph" ? 0.62 : 0.85) };
+  if (layout === "stat-wide") {
+    const nameSize = sizeFor(name, room.width / 2, room.height * 0.5, 20, 400);
+    const rest = room.width - textWidth(name, nameSize) - 16;
+    return { name: nameSize, value: sizeFor(text, rest, room.height / 1.2, 64) };
+  }
+  const nameSize = name ? sizeFor(name, room.width, room.height * 0.35, 20, 400) : 0;
+  return { name: nameSize, value: sizeFor(text, room.width, (room.height - nameSize * 1.3) / 1.2, 96) };
+}
+
+/** One size for the names and one for the values of all cells, as Grafana aligns them. */
+function commonSizes(cells, size, layout) {
+  const all = cells.map(({ text, name }) => sizesOf(text, name, size, layout));
+  return {
+    name: Math.min(...all.map((one) => one.name)), value: Math.min(...all.map((one) => one.value)),
+  };
+}
+
+/** Where a cell has its name: beside the value, above a sparkline, above the value, or nowhere. */
+function layoutOf(named, graph, size) {
+  if (graph) return "stat-graph";
+  if (named && size.width > size.height * 2.5) return "stat-wide";
+  return named ? "" : "stat-centre";
+}
+
+function statCell({ text, name, colours, graph }, size, sizes, layout) {
+  const line = (kind, told, color) =>
+    told && html("div", { class: `stat-${kind} fits`, style: { fontSize: `${sizes[kind]}px`, color } }, told);
+  const cell = html("div", {
+    class: `stat-cell ${layout}`,
+    style: { width: `${size.width}px`, height: `${size.height}px`, background: colours.background ?? "" },
+  }, graph, line("name", name, colours.background ? colours.text : ""), line("value", text, colours.text));
   if (colours.solid) cell.style.backgroundColor = colours.solid;
   return cell;
 }
 
+/** Everything that one cell shows. */
+function statOf(one, size, named, panel) {
+  const { colorMode = "value", graphMode = "area", textMode = "auto" } = panel.spec.options ?? {};
+  const { text, colour } = shown(one.field, one.value, panel.now);
+  const colours = statColours(colour, colorMode);
+  const graph = graphMode === "area" ? sparkline(one, colours.background ? colours.text : colour, size, panel) : null;
+  return { text: textMode === "name" ? "" : text, name: named ? one.title : "", colours, graph };
+}
+
 function drawStat(panel, body) {
   const { reduceOptions, orientation = "auto", textMode = "auto" } = panel.spec.options ?? {};
-  const cells = reducedFields(panel.frames, reduceOptions);
-  if (!cells.some(({ value }) => value !== null)) return 0;
-  const size = { width: body.clientWidth, height: body.clientHeight };
-  const { columns, rows } = gridOf(cells.length, size, orientation);
-  const each = {
-    width: Math.floor((size.width - 8 * (columns - 1)) / columns),
-    height: Math.floor((size.height - 8 * (rows - 1)) / rows),
+  const values = reducedFields(panel.frames, reduceOptions);
+  if (!values.some(({ value }) => value !== null)) return 0;
+  const { columns, rows } = gridOf(values.length, { width: body.clientWidth, height: body.clientHeight }, orientation);
+  const size = {
+    width: Math.floor((body.clientWidth - 8 * (columns - 1)) / columns),
+    height: Math.floor((body.clientHeight - 8 * (rows - 1)) / rows),
   };
-  const named = textMode === "auto" ? cells.length > 1 : textMode.includes("name");
-  body.append(html("div", { class: "stat-grid" }, ...cells.map((one) => statCell(one, each, named, panel))));
-  return cells.length;
+  const named = textMode === "auto" ? values.length > 1 : textMode.includes("name");
+  const cells = values.map((one) => statOf(one, size, named, panel));
+  const layout = layoutOf(named, cells.some(({ graph }) => graph), size);
+  const sizes = commonSizes(cells, size, layout);
+  body.append(html("div", { class: "stat-grid" }, ...cells.map((one) => statCell(one, size, sizes, layout))));
+  return values.length;
 }

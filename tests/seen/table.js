@@ -91,9 +91,10 @@ function drawTable(panel, body) {
   const height = CELL_PX[options.cellHeight ?? "sm"];
   const rows = rowOrder(columns, frame.length, options.sortBy).slice(0, Math.ceil(body.clientHeight / height));
   const head = html("tr", { style: { height: `${height}px` } }, ...columns.map((one) => headerCell(one, options.sortBy?.[0])));
-  body.append(html("div", { class: "table-window" }, html("table", { class: "table", style: { width: `${widths.reduce((a, b) => a + b, 0)}px` } },
+  const table = html("table", { class: "table", style: { width: `${reduced(widths, "sum")}px` } },
     html("colgroup", {}, ...widths.map((width) => html("col", { style: { width: `${width}px` } }))),
     options.showHeader === false ? null : html("thead", {}, head),
-    html("tbody", {}, ...rows.map((row) => tableRow(columns, row, height, panel))))));
+    html("tbody", {}, ...rows.map((row) => tableRow(columns, row, height, panel))));
+  body.append(html("div", { class: "table-window" }, table));
   return columns.length;
 }

@@ -59,8 +59,8 @@ function valueRange(series, times) {
   const all = [...drawn, ...soft.filter(isNumber)];
   if (!all.length) all.push(0, 1);
   const [low, high] = [reduced(all, "min"), reduced(all, "max")];
-  const air = (high - low || Math.abs(high) || 1) / 10;
-  const from = low >= 0 && low - air < 0 ? 0 : low === 0 ? 0 : low - air;
+  const air = (high - low || Math.abs(high) || 1000) / 10; // uPlot.rangeNum
+  const from = low >= 0 && low - air < 0 ? 0 : low - air;
   const to = high <= 0 && high + air > 0 && high !== low ? 0 : high + air;
   return { from: config.min ?? (percent ? 0 : from), to: config.max ?? (percent ? 1 : to) };
 }
