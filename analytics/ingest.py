@@ -29,6 +29,9 @@ from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.record import Evidence, Record, loads
 from slurm_hooks.state import State
 
+UNTIDY = "the history is not tidied up"
+"""How the note begins where the store failed after the results were in."""
+
 _AT_ONCE = 50_000
 """Records a round: a segment of about 3 MB."""
 
@@ -151,7 +154,7 @@ class _Round:
         try:
             self._notes += self._effects.tidy()
         except StoreError as error:
-            self._notes.append(f"the history is not tidied up: {error}")
+            self._notes.append(f"{UNTIDY}: {error}")
 
     def _without_uncompared(self, paths: Sequence[Path], compared: Collection[str]) -> list[Path]:
         """Leave what a runner wrote since into the spool, as long as its batch is open."""

@@ -16,6 +16,9 @@ from slurm_hooks.duration import format_duration
 from slurm_hooks.errors import StoreError, UnansweredError
 from slurm_hooks.store_settings import StoreSettings
 
+ABOUT = r"^https?://[^ ]+: "
+"""How every line of these begins, and no other error's: a regular expression, also ClickHouse's."""
+
 _INIT = "run: cluster-doctor store init"
 _GRANTS = "docs/store.md has the privileges that writers and readers need"
 _NOISE = re.compile(

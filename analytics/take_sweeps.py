@@ -16,6 +16,9 @@ from analytics.tables import COVERAGE, NODES, SWEEPS
 from slurm_hooks.errors import RecordError, StateError, StoreError
 from slurm_hooks.state import State
 
+LATE = "not in the history yet"
+"""What the note says where the store refused what sweeps tell."""
+
 _AT_ONCE = 20_000
 """Rows a round: some 30 MB of memory."""
 
@@ -48,7 +51,7 @@ def take_sweeps(state: State, effects: Effects, *, cluster: str, now: datetime) 
         left = len(waiting) - done - taken.aside
         taken.notes.append(
             f"what {left} {'sweep tells' if left == 1 else 'sweeps tell'} of nodes and coverage is "
-            f"not in the history yet: {error}"
+            f"{LATE}: {error}"
         )
     return taken
 

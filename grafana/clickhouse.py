@@ -64,8 +64,10 @@ class ClickHouseQuery(variants.Dataquery):
 class Query(builder.Builder[ClickHouseQuery]):
     """Makes a target of *sql*."""
 
-    def __init__(self, sql: str, form: Form, *, ref_id: str = "A") -> None:
-        self._query = ClickHouseQuery(sql, form, ref_id=ref_id)
+    def __init__(
+        self, sql: str, form: Form, *, ref_id: str = "A", source: DataSourceRef | None = SOURCE
+    ) -> None:
+        self._query = ClickHouseQuery(sql, form, ref_id=ref_id, source=source)
 
     def build(self) -> ClickHouseQuery:
         """Return it."""

@@ -21,6 +21,7 @@ from grafana.select import (
 )
 from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
+from slurm_hooks.policy import SUSPECT
 
 _ALL_WHY = "[" + ", ".join(f"'{name}'" for name in OF_VERDICTS) + "]"
 
@@ -95,7 +96,7 @@ def _now() -> Row:
                 "Suspended checks",
                 f"""
                 SELECT uniqExact(cluster, check_name) AS checks FROM reactions
-                WHERE state = 'waiting' AND endsWith(why, 'suspect the check or the fabric')
+                WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}')
                   AND decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 30 DAY
                   AND {both(CLUSTER, CHECK)}
                 """,

@@ -9,6 +9,7 @@ from grafana.columns import coloured, column, when
 from grafana.select import CHECK, CLUSTER, NODE, PARTITION, both
 from grafana.style import OF_REACTIONS
 from grafana.variables import CHECKS, CLUSTERS, NODES, PARTITIONS
+from slurm_hooks.policy import SUSPECT
 
 _MINE = both(CLUSTER, PARTITION, NODE, CHECK)
 _OF = both("$__timeFilter(decided_at)", _MINE)
@@ -61,7 +62,7 @@ def _now() -> Row:
                 "Suspended checks",
                 f"""
                 SELECT uniqExact(cluster, check_name) AS checks FROM reactions
-                WHERE state = 'waiting' AND endsWith(why, 'suspect the check or the fabric')
+                WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}')
                   AND {_STANDING}
                 """,
                 means="Checks that failed on so many nodes at once that nothing more is done for "

@@ -21,12 +21,12 @@ PARTITION = (
 ITS_PARTITION = "$__conditionalAll(hasAny(partitions, [${partition:singlequote}]), $partition)"
 """The same where the rows themselves are nodes'."""
 
-_BATCH_DAY = "formatDateTime({time}, '%Y%m%dT%H%i%SZ', 'UTC')"
+BATCH_DAY = "formatDateTime({time}, '%Y%m%dT%H%i%SZ', 'UTC')"
 
 RESULTS = (
     "$__timeFilter(finished_at)"
-    f" AND batch >= {_BATCH_DAY.format(time='$__fromTime - INTERVAL 7 DAY')}"
-    f" AND batch <= {_BATCH_DAY.format(time='$__toTime')}"
+    f" AND batch >= {BATCH_DAY.format(time='$__fromTime - INTERVAL 7 DAY')}"
+    f" AND batch <= {BATCH_DAY.format(time='$__toTime')}"
 )
 """That a result ended in the shown time. A batch's id begins with its time, and by the batch the
 store leaves out whole months; none is a week older than its results."""

@@ -22,7 +22,10 @@ from slurm_hooks.reason import written
 from slurm_hooks.room import Rails, Room
 from slurm_hooks.undoing import in_favour, is_being_returned, is_being_undone, ready, withdrawn
 
-__all__ = ["Case", "Rails", "decide"]
+__all__ = ["SUSPECT", "Case", "Rails", "decide"]
+
+SUSPECT = "suspect the check or the fabric"
+"""How every sentence ends that suspends a check; dashboards and alert rules know them by it."""
 
 
 def decide(
@@ -98,7 +101,7 @@ class _Pass:
                     at=now,
                     detail=(
                         f"{check} failed on {len(nodes)} nodes, more than {rails.suspect}: "
-                        "suspect the check or the fabric"
+                        f"{SUSPECT}"
                     ),
                 )
 

@@ -8,6 +8,9 @@ from datetime import datetime, timedelta
 from slurm_hooks.journal import Book
 from slurm_hooks.reaction import Kind
 
+AT_MOST = "and no more than {most} may be"
+"""How every sentence ends that names a cap; alert rules know them by it."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rails:
@@ -51,13 +54,13 @@ class Room:
         held, taken, rails = len(self._held), len(self._taken), self._rails
         if node not in self._held:
             if held >= rails.held:
-                return f"{held} nodes are held, and no more than {rails.held} may be"
+                return f"{held} nodes are held, {_at_most(rails.held)}"
             for name in self._partitions.get(node, ()):
                 here, most = self._held_in[name], rails.held_in.get(name)
                 if most is not None and here >= most:
-                    return f"{here} nodes of {name} are held, and no more than {most} may be"
+                    return f"{here} nodes of {name} are held, {_at_most(most)}"
         if node not in self._taken and taken >= rails.taken:
-            return f"{taken} nodes were taken lately, and no more than {rails.taken} may be"
+            return f"{taken} nodes were taken lately, {_at_most(rails.taken)}"
         return ""
 
     def take(self, node: str) -> None:
@@ -69,3 +72,7 @@ class Room:
 
     def _names(self, nodes: Iterable[str]) -> Iterable[str]:
         return (name for node in nodes for name in self._partitions.get(node, ()))
+
+
+def _at_most(most: int) -> str:
+    return AT_MOST.format(most=most)

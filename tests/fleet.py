@@ -72,6 +72,16 @@ class Fleet:
         return [int(kind) for kind in _hardware(self.nodes)]
 
     @property
+    def max_ages(self) -> dict[str, timedelta]:
+        """How old a proof of each check may be: half as old again as proofs usually get here."""
+        calendar = _Calendar(self)
+        usual_s = (calendar.interval * calendar.per_round).total_seconds()
+        return {
+            check.name: timedelta(minutes=max(1, round(1.5 * usual_s * check.every / 60)))
+            for check in calendar.checks
+        }
+
+    @property
     def events(self) -> Events:
         """What stands out in the history, to be found again."""
         return _Calendar(self).events

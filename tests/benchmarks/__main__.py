@@ -8,8 +8,9 @@ import compileall
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
+from pathlib import Path
 
-from tests.benchmarks import memory, plan, reactions, sweep_scale, users_first
+from tests.benchmarks import dashboards, memory, plan, reactions, sweep_scale, users_first
 from tests.benchmarks.table import Row, machine, show
 from tests.command_line import ROOT
 
@@ -19,18 +20,26 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m tests.benchmarks", description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME")
     parser.add_argument(
-        "--results", type=int, default=memory.RESULTS,
-        help="of memory: so many results, and jobs in Slurm's accounting (default: %(default)s)",
+        "--results", type=int,
+        help="of memory and dashboards: so many results, and jobs in Slurm's accounting "
+        f"(default: {memory.RESULTS}, and {dashboards.RESULTS})",
+    )  # fmt: skip
+    parser.add_argument(
+        "--directory", type=Path,
+        help="of dashboards: where the filled store is kept, and asked again the next time",
     )  # fmt: skip
     options = parser.parse_args(arguments)
-    if options.results < memory.FEWEST:
+    if options.results is not None and options.results < memory.FEWEST:
         parser.error(f"--results must be {memory.FEWEST} or more")
     benchmarks: dict[str, Callable[[], list[Row]]] = {
         "plan": plan.rows,
         "users_first": users_first.rows,
         "sweep_scale": sweep_scale.rows,
         "reactions": reactions.rows,
-        "memory": partial(memory.rows, options.results),
+        "memory": partial(memory.rows, options.results or memory.RESULTS),
+        "dashboards": partial(
+            dashboards.rows, options.results or dashboards.RESULTS, directory=options.directory
+        ),
     }
     unknown = [name for name in options.names if name not in benchmarks]
     if unknown:

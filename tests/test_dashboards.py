@@ -1,0 +1,103 @@
+"""Dashboards are built alike each time, as the SDK reads them, and files are kept as built."""
+
+import json
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from grafana.build import GENERATED, HOME, made
+from grafana.cli import dashboards
+from grafana.clickhouse import ClickHouseQuery
+from grafana.dashboards import DASHBOARDS
+from grafana.write import dumps, loads
+
+NAMES = sorted(DASHBOARDS)
+
+
+def build(*arguments: object) -> Result:
+    return CliRunner().invoke(dashboards, ["build", *map(str, arguments)])
+
+
+def queries(text: str) -> Iterator[object]:
+    for panel in loads(text).panels or []:
+        yield from getattr(panel, "targets", None) or []
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_the_sdk_reads_a_dashboard_as_it_was_built(name: str) -> None:
+    text = dumps(DASHBOARDS[name]())
+    assert dumps(loads(text)) == text
+    assert {type(query) for query in queries(text)} == {ClickHouseQuery}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_a_dashboard_is_built_alike_each_time(name: str) -> None:
+    assert dumps(DASHBOARDS[name]()) == dumps(DASHBOARDS[name]())
+
+
+def test_what_lies_in_the_repository_is_what_is_built() -> None:
+    answer = build("--check")
+    assert (answer.exit_code, answer.output) == (0, "all as built\n")
+
+
+def test_a_directory_gets_every_file_and_then_none(tmp_path: Path) -> None:
+    first, second = build("--into", tmp_path / "new"), build("--into", tmp_path / "new")
+    assert first.exit_code == second.exit_code == 0
+    assert len(first.output.splitlines()) == len(made()) + 1
+    assert second.output == f"{len(made())} files, 0 written\n"
+    for name, text in made().items():
+        assert (tmp_path / "new" / name).read_text() == text == (HOME / name).read_text()
+    assert build("--check", "--into", tmp_path / "new").exit_code == 0
+
+
+def test_a_file_that_is_missing_differs_or_has_no_dashboard_is_told_and_put_right(
+    tmp_path: Path,
+) -> None:
+    build("--into", tmp_path)
+    there = tmp_path / GENERATED
+    (there / "fleet.json").unlink()
+    written = json.loads((there / "node.json").read_text())
+    (there / "node.json").write_text(json.dumps({**written, "title": "Knoten"}))
+    (there / "old.json").write_text("{}")
+    (there / "notes.txt").write_text("a person's")
+    told = [
+        f"{there / 'fleet.json'}: is missing",
+        f"{there / 'node.json'}: differs",
+        f"{there / 'old.json'}: no dashboard has this name",
+    ]
+
+    checked = build("--check", "--into", tmp_path)
+    assert checked.exit_code == 1
+    assert checked.stdout.splitlines() == told
+    assert checked.stderr == "cluster-doctor dashboards build writes them anew\n"
+    assert (there / "old.json").exists()
+
+    assert build("--into", tmp_path).output.splitlines() == [
+        *told,
+        f"{len(made())} files, 3 written",
+    ]
+    assert build("--check", "--into", tmp_path).exit_code == 0
+    assert not (there / "old.json").exists()
+    assert (there / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("options", [[], ["--check"]])
+def test_where_a_directory_should_be_and_is_none_it_is_said_in_a_line(
+    options: list[str], tmp_path: Path
+) -> None:
+    (tmp_path / GENERATED).write_text("a file")
+    answer = build("--into", tmp_path, *options)
+    assert answer.exit_code == 1
+    assert str(answer.exception).startswith(str(tmp_path))
+    assert "\n" not in str(answer.exception)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may write everywhere")
+def test_a_directory_that_may_not_be_written_is_said_in_a_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o555)
+    answer = build("--into", tmp_path)
+    assert answer.exit_code == 1
+    assert str(tmp_path) in str(answer.exception)
