@@ -28,9 +28,7 @@ def dashboards() -> None:
     help="Below which proven share of a cluster an alert rings.",
 )  # fmt: skip
 @click.pass_context
-def build(
-    context: click.Context, *, check: bool, into: Path | None, coverage_goal: float
-) -> None:
+def build(context: click.Context, *, check: bool, into: Path | None, coverage_goal: float) -> None:
     """Write dashboards and alert rules as files; those that are as they should be stay."""
     from grafana import build as builder  # noqa: PLC0415 loads Grafana's SDK
 

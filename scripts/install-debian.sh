@@ -12,6 +12,7 @@ if ((${#wanted[@]} == 0)); then
     munge mariadb-server                                    # its authentication and accounting
     util-linux procps iproute2 mount passwd hostname        # what the lab and its tests call
     shellcheck                                              # what the lint calls
+    chromium fonts-inter fonts-dejavu-core                  # what draws the dashboards
   )
 fi
 

@@ -2,6 +2,7 @@
 
 import json
 import re
+import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -446,6 +447,12 @@ def test_a_rule_has_a_paragraph_in_the_runbook_that_says_what_to_do(alert: Alert
 def test_the_runbook_has_no_rule_that_there_is_not() -> None:
     titles = re.findall(r"^## (\w+)$", (ROOT / RUNBOOK).read_text(), re.MULTILINE)
     assert titles == [*ALERTS]
+
+
+def test_every_command_of_the_runbook_exists() -> None:
+    entries = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]["entry-points"]
+    named = re.findall(r"`cluster-doctor ([a-z]+)", (ROOT / RUNBOOK).read_text())
+    assert set(named) <= set(entries["cluster_doctor.commands"])
 
 
 # The file

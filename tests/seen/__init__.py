@@ -1,0 +1,1 @@
+"""Draws Grafana dashboards from query results in headless Chromium, and tells what they show."""
