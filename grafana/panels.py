@@ -23,6 +23,10 @@ from grafana.columns import Column
 WIDTH = 24
 """Of a dashboard's grid."""
 
+SWEEPS = "10m"
+"""An interval in which each cluster has a sweep: what is added up over clusters needs all of them.
+Sweeps are 5 minutes apart unless the settings say otherwise."""
+
 Panel = (
     stat.Panel
     | timeseries.Panel
@@ -76,10 +80,12 @@ def lines(
     low: float | None = 0,
     high: float | None = None,
     repeat: str = "",
+    least: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as lines; *colours* are of the house, by the lines' names.
 
-    With *repeat* there is one for each value that the reader chose of that variable.
+    With *repeat* there is one for each value that the reader chose of that variable. No interval
+    is shorter than *least*, such as SWEEPS.
 
     *sql* gives a time, in order, perhaps a text that names the line, and a number ``Value``.
     """
@@ -92,6 +98,8 @@ def lines(
         panel = panel.max(high)
     if repeat:
         panel = panel.repeat(repeat).max_per_row(WIDTH // width)
+    if least:
+        panel = panel.interval(least)
     return _coloured(panel, colours or {})
 
 
@@ -129,6 +137,7 @@ def areas(
     colours: Mapping[str, str] | None = None,
     width: int = 12,
     height: int = 8,
+    least: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as areas on top of each other; *sql* as of `lines`."""
     panel = _over_time(
@@ -142,6 +151,8 @@ def areas(
         .show_points(kinds.VisibilityMode.NEVER)
         .min(0)
     )
+    if least:
+        panel = panel.interval(least)
     return _coloured(panel, colours or {})
 
 
@@ -226,7 +237,11 @@ def states(
     width: int = WIDTH,
     height: int = 10,
 ) -> statetimeline.Panel:
-    """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``."""
+    """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``.
+
+    Every row has a null where another has a value, so nulls are connected. By thresholds Grafana
+    would merge codes before it maps them to texts and colours.
+    """
     return (
         statetimeline.Panel()
         .title(title)
@@ -236,7 +251,8 @@ def states(
         .height(height)
         .mappings(mappings)
         .thresholds(style.thresholds(style.PLAIN))
-        .color_scheme(style.by_thresholds())
+        .color_scheme(style.fixed("quiet"))
+        .span_nulls(span_nulls=True)
         .merge_values(merge_values=True)
         .show_value(kinds.VisibilityMode.NEVER)
         .row_height(0.8)
@@ -311,7 +327,7 @@ def spread(
 ) -> heatmap.Panel:
     """Return how often what was found over time; *sql* gives a time, a bucket, and a count.
 
-    A bucket is a text: its upper bound. Buckets are in the order in which they come first.
+    A bucket is a text: its upper bound, by which Grafana sorts them.
     """
     return (
         heatmap.Panel()
