@@ -1,9 +1,12 @@
 """The same figures as dashboards show, computed by Polars from the frames of the fleets alone."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 
 import polars as pl
 
+from analytics.flapping import HIGH, flapping
+from grafana.node import PEERS
 from grafana.runs import OF_STATUS
 from grafana.style import OF_HOLDERS
 from tests.dashboard_seen import Seen
@@ -192,6 +195,15 @@ def deviating(seen: Seen) -> pl.DataFrame:
     return far.select("node", "metric", "found", "usual", "mads", "hardware")
 
 
+def flaps(seen: Seen) -> pl.DataFrame:
+    """Return the nodes that flap from the threshold on, as reports have it."""
+    clusters = seen.judged.partition_by("cluster")
+    found = pl.concat(flapping(one) for one in clusters)
+    return found.filter(pl.col("change_share") >= HIGH).select(
+        "node", pl.col("change_share").alias("share")
+    )
+
+
 def runs_of(seen: Seen) -> pl.DataFrame:
     """Return runs as tables have them."""
     return seen.runs.select(
@@ -221,17 +233,46 @@ CHECK: Mapping[str, Figure] = {
     "How long it takes": durations,
     "$metric": quantiles,
     "Nodes that deviate": deviating,
+    "Flapping": flaps,
     "Not passing": lambda seen: failing_now(seen, "fail", "warn").drop("check_name"),
 }  # fmt: skip
 """Of the dashboard Check."""
 
 
-def mine(seen: Seen) -> pl.DataFrame:
-    """Return the median of a metric on the node, in steps of six hours."""
+def beside_peers(seen: Seen) -> pl.DataFrame:
+    """Return the median of a metric on the node and how its peers' is spread, by six hours."""
     check, metric = seen.shown.scoped["metric"].split("/")
-    values = _values(seen, metric).filter(check_name=check)
     step = pl.col("finished_at").dt.truncate("6h").alias("time")
-    return values.group_by(step).agg(pl.col("value").median().alias("this node"))
+    value = pl.col("value")
+    own = _values(seen, metric).filter(check_name=check)
+    mine = own.group_by(step).agg(value.median().alias("this node"))
+    anyone = replace(seen, shown=replace(seen.shown, chosen={**seen.shown.chosen, "node": ""}))
+    peers = anyone.nodes.join(seen.nodes, on="hardware", how="semi")
+    there = _values(anyone, metric).filter(check_name=check)
+    usual = (
+        there.join(peers, on=["cluster", "node"], how="semi")
+        .group_by(step)
+        .agg(
+            *(
+                value.quantile(share, "linear").alias(name)
+                for name, share in (
+                    ("peers, low", 0.1), ("peers, middle", 0.5), ("peers, high", 0.9),
+                )
+            ),
+            pl.col("node").n_unique().alias("nodes"),
+        )
+        .filter(pl.col("nodes") >= PEERS)
+        .drop("nodes")
+    )  # fmt: skip
+    return mine.join(usual, on="time", how="full", coalesce=True)
+
+
+def ended_by(seen: Seen) -> pl.DataFrame:
+    """Return how reactions ended, and by whose hand."""
+    by = pl.when(pl.col("ended_by") == "").then(pl.lit("")).otherwise(" by " + pl.col("ended_by"))
+    ended = seen.decided.drop_nulls("ended_at")
+    kinds = count(ended, (pl.col("state") + by).alias("by"), name="reactions")
+    return kinds.sort("reactions", "by", descending=[True, False]).head(20)
 
 
 NODE: Mapping[str, Figure] = {
@@ -244,7 +285,8 @@ NODE: Mapping[str, Figure] = {
     "Results": lambda seen: seen.results.sort("finished_at", descending=True).head(500).select(
         "finished_at", "check_name", "outcome", "detail", "duration_s", "job_id", "batch"
     ),
-    "$metric": mine,
+    "$metric": beside_peers,
+    "Checks": lambda seen: failing_now(seen, "pass", "warn", "fail").drop("node"),
 }  # fmt: skip
 """Of the dashboard Node."""
 
@@ -274,6 +316,7 @@ REACTIONS: Mapping[str, Figure] = {
     "Decided, and what became of it": lambda seen: count(
         seen.decided, seen.time("decided_at"), "state"
     ),
+    "Ended by": ended_by,
     "Which": lambda seen: count(seen.decided, "kind", name="reactions"),
     "Reactions": lambda seen: seen.decided.select(
         "node", "decided_at", "check_name", "kind", "state", "why", "ended_at", "ended_by"
