@@ -23,6 +23,9 @@ from grafana.columns import Column
 WIDTH = 24
 """Of a dashboard's grid."""
 
+_POINTS = 100
+"""Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
+
 Panel = (
     stat.Panel
     | timeseries.Panel
@@ -81,7 +84,8 @@ def lines(
 
     With *repeat* there is one for each value that the reader chose of that variable.
 
-    *sql* gives a time, in order, perhaps a text that names the line, and a number ``Value``.
+    *sql* gives a time, in order, then a number for each line; or a text that names the line and a
+    number ``Value``, and the lines are in the order of their names.
     """
     panel = _over_time(title, sql, means=means, unit=unit, steps=steps, width=width, height=height)
     panel = panel.line_width(2).fill_opacity(8).span_nulls(span_nulls=False)
@@ -238,6 +242,7 @@ def states(
         .thresholds(style.thresholds(style.PLAIN))
         .color_scheme(style.by_thresholds())
         .merge_values(merge_values=True)
+        .span_nulls(span_nulls=True)  # else a row's bar ends where another row has a value
         .show_value(kinds.VisibilityMode.NEVER)
         .row_height(0.8)
         .fill_opacity(85)
@@ -305,13 +310,12 @@ def spread(
     sql: str,
     *,
     means: str,
-    unit: str = "short",
     width: int = 12,
     height: int = 8,
 ) -> heatmap.Panel:
-    """Return how often what was found over time; *sql* gives a time, a bucket, and a count.
+    """Return how often what was found over time.
 
-    A bucket is a text: its upper bound. Buckets are in the order in which they come first.
+    *sql* gives a time, in order, and a column for each bucket, the lowest first, that counts.
     """
     return (
         heatmap.Panel()
@@ -320,6 +324,7 @@ def spread(
         .datasource(SOURCE)
         .span(width)
         .height(height)
+        .max_data_points(_POINTS)
         .calculate(calculate=False)
         .unit("short")
         .color(
@@ -330,7 +335,6 @@ def spread(
             .steps(32)
         )
         .cell_gap(1)
-        .y_axis(heatmap.YAxisConfig().unit(unit))
         .thresholds(style.thresholds(style.PLAIN))
         .with_target(Query(plain(sql), Form.SERIES))
     )
@@ -348,6 +352,7 @@ def _over_time(
         .span(width)
         .height(height)
         .unit(unit)
+        .max_data_points(_POINTS)
         .thresholds(style.thresholds(steps))
         .thresholds_style(
             common.GraphThresholdsStyleConfig().mode(
