@@ -8,7 +8,16 @@ from grafana import links, panels, style
 from grafana.board import Row, board
 from grafana.columns import age, coloured, column, graded, when
 from grafana.runs import RUN_COLUMNS, runs_sql
-from grafana.select import CHECK, CLUSTER, PARTITION, RESULTS, both, coverage_then, nodes_then
+from grafana.select import (
+    CHECK,
+    CLUSTER,
+    PARTITION,
+    RESULTS,
+    both,
+    counted,
+    coverage_then,
+    nodes_then,
+)
 from grafana.style import OF_OUTCOMES
 from grafana.variables import CHECK_METRICS, CLUSTERS, ONE_CHECK, PARTITIONS
 
@@ -21,8 +30,23 @@ FAR = 5
 _OF = both(RESULTS, CLUSTER, CHECK, PARTITION)
 _COVERAGE = coverage_then(both(CLUSTER, CHECK))
 _FLAPS: style.Steps = ((None, "warn"), (0.5, "bad"))
-_BOUNDS_S = "[0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 86400]"
-"""Upper bounds of what durations are counted in."""
+_QUANTILES = {
+    "5 %": (0.05, "away"), "25 %": (0.25, "idle"), "median": (0.5, "accent"),
+    "75 %": (0.75, "idle"), "95 %": (0.95, "away"),
+}  # fmt: skip
+_OF_QUANTILES = {name: colour for name, (_, colour) in _QUANTILES.items()}
+_LEVELS = ", ".join(str(level) for level, _ in _QUANTILES.values())
+_NAMED = ", ".join(f"spread[{place}] AS `{name}`" for place, name in enumerate(_QUANTILES, 1))
+
+_BOUNDS_S = {
+    "0.1 s": 0.1, "0.3 s": 0.3, "1 s": 1, "3 s": 3, "10 s": 10, "30 s": 30, "1 min": 60,
+    "3 min": 180, "10 min": 600, "30 min": 1800, "longer": 1e9,
+}  # fmt: skip
+_DURATIONS = ", ".join(
+    f"countIf(duration_s > {low} AND duration_s <= {high}) AS `{name}`"
+    for (name, high), low in zip(_BOUNDS_S.items(), (-1, *_BOUNDS_S.values()), strict=False)
+)
+"""How many results took how long: a column for each bound."""
 
 
 def check() -> Dashboard:
@@ -104,8 +128,8 @@ def _success() -> Row:
             panels.stacks(
                 "Outcomes",
                 f"""
-                SELECT $__timeInterval(finished_at) AS time, outcome, count() AS Value FROM history
-                WHERE {_OF} GROUP BY time, outcome ORDER BY time, outcome
+                SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
+                FROM history WHERE {_OF} GROUP BY time ORDER BY time
                 """,
                 means="How it ended. Only pass, warn and fail judge the node.",
                 colours=OF_OUTCOMES,
@@ -155,36 +179,28 @@ def _measured() -> Row:
             panels.spread(
                 "How long it takes",
                 f"""
-                SELECT $__timeInterval(finished_at) AS time,
-                       toString(arrayFirst(bound -> bound >= duration_s, {_BOUNDS_S})) AS bucket,
-                       count() AS Value
-                FROM history WHERE {_OF} AND {story.JUDGED}
-                GROUP BY time, bucket ORDER BY time, toFloat64(bucket)
+                SELECT $__timeInterval(finished_at) AS time, {_DURATIONS}
+                FROM history WHERE {_OF} AND {story.JUDGED} GROUP BY time ORDER BY time
                 """,
-                means="Judged results by how long the program ran, in seconds: each row's upper "
-                "bound.",
-                unit="s", width=24,
+                means="Judged results by how long the program ran: each row's upper bound.",
+                width=24,
             ),
             panels.lines(
                 "$metric",
                 f"""
-                SELECT time, name, Value FROM
+                SELECT time, {_NAMED} FROM
                 (
                     SELECT $__timeInterval(finished_at) AS time,
-                           quantiles(0.05, 0.25, 0.5, 0.75, 0.95)(value) AS all_of_it
+                           quantiles({_LEVELS})(value) AS spread
                     FROM ({story.values(_OF, asked)}) WHERE isFinite(value) GROUP BY time
                 )
-                ARRAY JOIN ['5 %', '25 %', 'median', '75 %', '95 %'] AS name, all_of_it AS Value
-                ORDER BY time, Value
+                ORDER BY time
                 """,
                 means="How what it measured is spread over nodes: quantiles in each interval.",
-                low=None, width=8, repeat="metric", colours=_QUANTILES,
+                low=None, width=8, repeat="metric", colours=_OF_QUANTILES,
             ),
         ),
     )  # fmt: skip
-
-
-_QUANTILES = {"5 %": "away", "25 %": "idle", "median": "accent", "75 %": "idle", "95 %": "away"}
 
 
 def _nodes() -> Row:

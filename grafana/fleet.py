@@ -13,17 +13,17 @@ from grafana.select import (
     PARTITION,
     RESULTS,
     STATE,
+    averaged,
     both,
     counted,
     coverage_then,
     known,
     nodes_then,
+    summed,
 )
 from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 from slurm_hooks.policy import SUSPECT
-
-_ALL_WHY = "[" + ", ".join(f"'{name}'" for name in OF_VERDICTS) + "]"
 
 _NODES = nodes_then(CLUSTER, ITS_PARTITION)
 _COVERAGE = coverage_then(both(CLUSTER, CHECK))
@@ -127,19 +127,13 @@ def _coverage() -> Row:
             panels.areas(
                 "Coverage debt, and why",
                 f"""
-                SELECT time, why, sum(pairs) AS Value FROM
+                SELECT time, {summed(OF_VERDICTS, of="each")} FROM
                 (
-                    SELECT $__timeInterval(at) AS time, cluster, check_name, why,
-                           avg(pairs) AS pairs
-                    FROM
-                    (
-                        SELECT at, cluster, check_name, why, debt[why] AS pairs FROM coverage
-                        ARRAY JOIN {_ALL_WHY} AS why
-                        WHERE {sample}
-                    )
-                    GROUP BY time, cluster, check_name, why
-                )
-                GROUP BY time, why HAVING Value > 0 ORDER BY time, why
+                    SELECT $__timeInterval(at) AS time, cluster, check_name,
+                           {averaged("debt", OF_VERDICTS)}
+                    FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
+                ) AS each
+                GROUP BY time ORDER BY time
                 """,
                 means="Pairs of a node and a check that are not proven, by what the plan says of "
                 "the node. `due` ones are visited next; `busy` ones wait for their users.",
@@ -201,19 +195,14 @@ def _nodes() -> Row:
             panels.areas(
                 "What sweeps found",
                 f"""
-                SELECT time, verdict, sum(nodes) AS Value FROM
+                SELECT time, {summed(OF_VERDICTS, of="each")} FROM
                 (
-                    SELECT $__timeInterval(started_at) AS time, cluster, verdict,
-                           avg(found) AS nodes
-                    FROM
-                    (
-                        SELECT started_at, cluster, verdict, verdicts[verdict] AS found FROM sweeps
-                        ARRAY JOIN {_ALL_WHY} AS verdict
-                        WHERE error = '' AND $__timeFilter(started_at) AND {CLUSTER}
-                    )
-                    GROUP BY time, cluster, verdict
-                )
-                GROUP BY time, verdict HAVING Value > 0 ORDER BY time, verdict
+                    SELECT $__timeInterval(started_at) AS time, cluster,
+                           {averaged("verdicts", OF_VERDICTS)}
+                    FROM sweeps WHERE error = '' AND $__timeFilter(started_at) AND {CLUSTER}
+                    GROUP BY time, cluster
+                ) AS each
+                GROUP BY time ORDER BY time
                 """,
                 means="How many nodes each sweep found fresh, due, busy, drained, and so on.",
                 colours=OF_VERDICTS,
@@ -252,8 +241,8 @@ def _outcomes() -> Row:
             panels.stacks(
                 "Outcomes",
                 f"""
-                SELECT $__timeInterval(finished_at) AS time, outcome, count() AS Value FROM history
-                WHERE {of} GROUP BY time, outcome ORDER BY time, outcome
+                SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
+                FROM history WHERE {of} GROUP BY time ORDER BY time
                 """,
                 means="How the checks ended. Only pass, warn and fail judge the node.",
                 colours=OF_OUTCOMES,

@@ -27,6 +27,9 @@ SWEEPS = "10m"
 """An interval in which each cluster has a sweep: what is added up over clusters needs all of them.
 Sweeps are 5 minutes apart unless the settings say otherwise."""
 
+_POINTS = 100
+"""Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
+
 Panel = (
     stat.Panel
     | timeseries.Panel
@@ -87,7 +90,8 @@ def lines(
     With *repeat* there is one for each value that the reader chose of that variable. No interval
     is shorter than *least*, such as SWEEPS.
 
-    *sql* gives a time, in order, perhaps a text that names the line, and a number ``Value``.
+    *sql* gives a time, in order, then a number for each line; or a text that names the line and a
+    number ``Value``, and the lines are in the order of their names.
     """
     panel = _over_time(title, sql, means=means, unit=unit, steps=steps, width=width, height=height)
     panel = panel.line_width(2).fill_opacity(8).span_nulls(span_nulls=False)
@@ -239,8 +243,7 @@ def states(
 ) -> statetimeline.Panel:
     """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``.
 
-    Every row has a null where another has a value, so nulls are connected. By thresholds Grafana
-    would merge codes before it maps them to texts and colours.
+    Codes are not coloured by thresholds: Grafana would merge them by these, and not map them.
     """
     return (
         statetimeline.Panel()
@@ -252,7 +255,7 @@ def states(
         .mappings(mappings)
         .thresholds(style.thresholds(style.PLAIN))
         .color_scheme(style.fixed("quiet"))
-        .span_nulls(span_nulls=True)
+        .span_nulls(span_nulls=True)  # else a row's bar ends where another row has a value
         .merge_values(merge_values=True)
         .show_value(kinds.VisibilityMode.NEVER)
         .row_height(0.8)
@@ -321,13 +324,12 @@ def spread(
     sql: str,
     *,
     means: str,
-    unit: str = "short",
     width: int = 12,
     height: int = 8,
 ) -> heatmap.Panel:
-    """Return how often what was found over time; *sql* gives a time, a bucket, and a count.
+    """Return how often what was found over time.
 
-    A bucket is a text: its upper bound, by which Grafana sorts them.
+    *sql* gives a time, in order, and a column for each bucket, the lowest first, that counts.
     """
     return (
         heatmap.Panel()
@@ -336,6 +338,7 @@ def spread(
         .datasource(SOURCE)
         .span(width)
         .height(height)
+        .max_data_points(_POINTS)
         .calculate(calculate=False)
         .unit("short")
         .color(
@@ -346,7 +349,6 @@ def spread(
             .steps(32)
         )
         .cell_gap(1)
-        .y_axis(heatmap.YAxisConfig().unit(unit))
         .thresholds(style.thresholds(style.PLAIN))
         .with_target(Query(plain(sql), Form.SERIES))
     )
@@ -364,6 +366,7 @@ def _over_time(
         .span(width)
         .height(height)
         .unit(unit)
+        .max_data_points(_POINTS)
         .thresholds(style.thresholds(steps))
         .thresholds_style(
             common.GraphThresholdsStyleConfig().mode(

@@ -56,6 +56,8 @@ class Panel:
     targets: Sequence[Target]
     repeat: str
     """The variable for each of whose values it stands once."""
+    points: int
+    """How many intervals it wants at most; 0: as many as it has pixels."""
     interval: str
     """The shortest interval that it wants, such as 5m."""
     panels: Sequence["Panel"]
@@ -138,6 +140,7 @@ def _panel(written: Json) -> Panel:
         every_row=reduced.get("values") is True,
         targets=[_target(one) for one in _objects(written.get("targets"))],
         repeat=_text(written, "repeat"),
+        points=_number(written, "maxDataPoints"),
         interval=_text(written, "interval"),
         panels=[_panel(one) for one in _objects(written.get("panels"))],
     )

@@ -76,8 +76,8 @@ def _now() -> Row:
             panels.stacks(
                 "Runs by status",
                 f"""
-                SELECT $__timeInterval(created_at) AS time, status, count() AS Value FROM runs
-                WHERE {_OF} GROUP BY time, status ORDER BY time, status
+                SELECT $__timeInterval(created_at) AS time, {counted("status", OF_STATUS)}
+                FROM runs WHERE {_OF} GROUP BY time ORDER BY time
                 """,
                 means="When they were planned.",
                 width=9, colours=OF_STATUS,

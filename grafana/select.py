@@ -43,6 +43,16 @@ def counted(of: str, names: Iterable[str]) -> str:
     return ", ".join(f"countIf({of} = '{name}') AS `{name}`" for name in names)
 
 
+def averaged(column: str, names: Iterable[str]) -> str:
+    """Return a column for each of *names*: the mean of what the map in *column* has of it."""
+    return ", ".join(f"avg({column}['{name}']) AS `{name}`" for name in names)
+
+
+def summed(names: Iterable[str], *, of: str) -> str:
+    """Return a column for each of *names*: the sum of the same column of the rows *of*."""
+    return ", ".join(f"sum({of}.`{name}`) AS `{name}`" for name in names)
+
+
 def known(number: str) -> str:
     """Return *number*, or NULL where there is no row to count: nothing known is not nothing bad."""
     return f"if(count() = 0, NULL, {number})"

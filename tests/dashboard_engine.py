@@ -36,6 +36,9 @@ BETA = replace(
 """Its sweeps are in other minutes."""
 
 
+WIDTH_PX = 1000
+"""Of a panel: for so many points it asks where it names no number itself."""
+
 BOARDS: Mapping[str, Dashboard] = {
     board.title: board
     for name, text in made().items()
@@ -170,7 +173,8 @@ def choose(
 
 def repeats(panel: Panel, shown: Shown) -> Iterator[Shown]:
     """Yield what is seen of *panel*; of one that is repeated, of the first two of them."""
-    least = interval_ms(shown.until - shown.since, minimum=panel.interval)
+    span = shown.until - shown.since
+    length = interval_ms(span, width=panel.points or WIDTH_PX, minimum=panel.interval)
     values: Sequence[str | None] = [None]
     if panel.repeat:
         value = shown.chosen[panel.repeat]
@@ -178,7 +182,7 @@ def repeats(panel: Panel, shown: Shown) -> Iterator[Shown]:
         values = list(shown.offered[panel.repeat] if several == [ALL] else several)
     for one in values[:2]:
         scoped = {} if one is None else {panel.repeat: one}
-        yield replace(shown, interval_ms=least, scoped=scoped)
+        yield replace(shown, interval_ms=length, scoped=scoped)
 
 
 @contextmanager

@@ -1,6 +1,6 @@
 """The same figures as dashboards show, computed by Polars from the frames of the fleets alone."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 
 import polars as pl
@@ -8,7 +8,7 @@ import polars as pl
 from analytics.flapping import HIGH, flapping
 from grafana.node import PEERS
 from grafana.runs import OF_STATUS
-from grafana.style import OF_HOLDERS
+from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from tests.dashboard_seen import Seen
 
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
@@ -45,32 +45,41 @@ def heartbeat(seen: Seen) -> pl.DataFrame:
     return latest.select(age.max().alias("age_s"))
 
 
+def wide(rows: pl.DataFrame, *by: str, names: Iterable[str], kind: str) -> pl.DataFrame:
+    """Return how many *rows* there are of each *kind* that *names* has, a column each."""
+    return rows.group_by(by).agg((pl.col(kind) == name).sum().alias(name) for name in names)
+
+
+def added(rows: pl.DataFrame, *by: str, column: str) -> pl.DataFrame:
+    """Return the means of a map's values in each interval and of each of *by*, added up."""
+    entry = pl.element().struct
+    values = [
+        pl.col(column)
+        .list.eval(entry.field("value").filter(entry.field("key") == name))
+        .list.sum()
+        .alias(name)
+        for name in OF_VERDICTS
+    ]
+    means = rows.select("time", *by, *values).group_by("time", *by).mean()
+    return means.drop(by).group_by("time").sum()
+
+
 def debt(seen: Seen) -> pl.DataFrame:
-    """Return the coverage debt by reason: means of each interval, cluster and check, added up."""
+    """Return the coverage debt by reason."""
     samples = seen.coverage.with_columns(seen.time("at"))
-    there = samples.group_by("time", "cluster", "check_name").agg(pl.len().alias("samples"))
-    told = _entries(samples, "debt").group_by("time", "cluster", "check_name", "why")
-    means = told.agg(pl.col("pairs").sum()).join(there, on=["time", "cluster", "check_name"])
-    means = means.with_columns(pl.col("pairs") / pl.col("samples"))
-    return means.group_by("time", "why").agg(pl.col("pairs").sum().alias("Value"))
+    return added(samples, "cluster", "check_name", column="debt")
 
 
 def verdicts(seen: Seen) -> pl.DataFrame:
-    """Return what sweeps found: the mean of each interval and cluster, added up."""
-    sweeps = seen.sweeps.filter(pl.col("error") == "").with_columns(seen.time("started_at"))
-    there = sweeps.group_by("time", "cluster").agg(pl.len().alias("sweeps"))
-    told = _entries(sweeps, "verdicts").group_by("time", "cluster", "why")
-    means = told.agg(pl.col("pairs").sum()).join(there, on=["time", "cluster"])
-    means = means.with_columns(pl.col("pairs") / pl.col("sweeps"))
-    added = means.group_by("time", "why").agg(pl.col("pairs").sum().alias("Value"))
-    return added.rename({"why": "verdict"})
+    """Return what sweeps found."""
+    sweeps = seen.sweeps.filter(error="").with_columns(seen.time("started_at"))
+    return added(sweeps, "cluster", column="verdicts")
 
 
-def _entries(rows: pl.DataFrame, column: str) -> pl.DataFrame:
-    """Return a row for each entry of the map in *column*: why, and how many pairs."""
-    names = pl.col(column).list.eval(pl.element().struct.field("key")).alias("why")
-    values = pl.col(column).list.eval(pl.element().struct.field("value")).alias("pairs")
-    return rows.with_columns(names, values).explode("why", "pairs").filter(pl.col("pairs") > 0)
+def outcomes(seen: Seen) -> pl.DataFrame:
+    """Return how many results ended how."""
+    rows = seen.results.with_columns(seen.time("finished_at"))
+    return wide(rows, "time", names=OF_OUTCOMES, kind="outcome")
 
 
 def last_sweeps(seen: Seen) -> pl.DataFrame:
@@ -132,7 +141,7 @@ FLEET: Mapping[str, Figure] = {
     "Held by": lambda seen: parts(seen.nodes, BY, OF_HOLDERS),
     "What sweeps found": verdicts,
     "Held or failing": held_or_failing,
-    "Outcomes": lambda seen: count(seen.results, seen.time("finished_at"), "outcome"),
+    "Outcomes": outcomes,
     "Failures by check": lambda seen: count(
         seen.results.filter(outcome="fail"), seen.time("finished_at"), "check_name"
     ),
@@ -155,10 +164,9 @@ def quantiles(seen: Seen) -> pl.DataFrame:
     """Return how the values of a metric are spread in each interval."""
     shares = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
     values = _values(seen, seen.shown.scoped["metric"])
-    spread = values.group_by(seen.time("finished_at")).agg(
+    return values.group_by(seen.time("finished_at")).agg(
         pl.col("value").quantile(share, "linear").alias(name) for name, share in shares.items()
     )
-    return spread.unpivot(index="time", variable_name="name", value_name="Value")
 
 
 def _values(seen: Seen, metric: str) -> pl.DataFrame:
@@ -169,11 +177,15 @@ def _values(seen: Seen, metric: str) -> pl.DataFrame:
 
 def durations(seen: Seen) -> pl.DataFrame:
     """Return how many judged results took how long, by the upper bound of their bucket."""
-    bounds = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 86400]
-    bucket = pl.lit(None, dtype=pl.String)
-    for bound in reversed(bounds):
-        bucket = pl.when(pl.col("duration_s") <= bound).then(pl.lit(f"{bound:g}")).otherwise(bucket)
-    return count(seen.judged, seen.time("finished_at"), bucket.alias("bucket"))
+    bounds = {
+        "0.1 s": 0.1, "0.3 s": 0.3, "1 s": 1, "3 s": 3, "10 s": 10, "30 s": 30, "1 min": 60,
+        "3 min": 180, "10 min": 600, "30 min": 1800,
+    }  # fmt: skip
+    bucket = pl.lit("longer")
+    for name, bound in reversed(bounds.items()):
+        bucket = pl.when(pl.col("duration_s") <= bound).then(pl.lit(name)).otherwise(bucket)
+    rows = seen.judged.with_columns(seen.time("finished_at"), bucket.alias("bucket"))
+    return wide(rows, "time", names=(*bounds, "longer"), kind="bucket")
 
 
 def deviating(seen: Seen) -> pl.DataFrame:
@@ -294,7 +306,9 @@ RUNS: Mapping[str, Figure] = {
     "By status": lambda seen: parts(
         seen.runs, pl.col("status"), OF_STATUS
     ),
-    "Runs by status": lambda seen: count(seen.runs, seen.time("created_at"), "status"),
+    "Runs by status": lambda seen: wide(
+        seen.runs.with_columns(seen.time("created_at")), "time", names=OF_STATUS, kind="status"
+    ),
     "How long runs take": lambda seen: (
         seen.runs.drop_nulls("duration_s").group_by(seen.time("created_at"), "check_name").agg(
             pl.col("duration_s").max().alias("Value")

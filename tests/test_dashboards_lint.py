@@ -117,7 +117,7 @@ def test_our_dashboards_have_no_faults(name: str) -> None:
         (setting("Owed", type="gauge"), "Owed: is of a kind gauge that this does not know"),
         (lambda board: panel(board, "Owed")["targets"][0].update(format=0),
          "Owed: a stat takes format 1, not 0"),
-        (asking("Outcomes", "count()", "$outcome"), "nobody defines the variable outcome"),
+        (asking("Failures by check", "count()", "$outcome"), "nobody defines the variable outcome"),
         # What it asks.
         (asking("Owed", " AS owed", " + $__sum AS owed"), "Owed: nothing expands $__sum"),
         (asking("Owed", " AS owed", " + '$unheard' AS owed"),
