@@ -122,6 +122,7 @@ def _coverage() -> Row:
                 """,
                 means="Of the nodes that a check is for, those that it judged within its max_age.",
                 unit="percentunit", low=None, high=1, steps=((None, "bad"), (0.95, "good")),
+                least=panels.SWEEPS,
             ),
             panels.areas(
                 "Coverage debt, and why",
@@ -137,6 +138,7 @@ def _coverage() -> Row:
                 means="Pairs of a node and a check that are not proven, by what the plan says of "
                 "the node. `due` ones are visited next; `busy` ones wait for their users.",
                 colours=OF_VERDICTS,
+                least=panels.SWEEPS,
             ),
             panels.rows(
                 "Coverage now",
@@ -204,6 +206,7 @@ def _nodes() -> Row:
                 """,
                 means="How many nodes each sweep found fresh, due, busy, drained, and so on.",
                 colours=OF_VERDICTS,
+                least=panels.SWEEPS,
             ),
             panels.rows(
                 "Held or failing",

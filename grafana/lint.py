@@ -169,6 +169,10 @@ def _panel(board: Dashboard, panel: Panel, known: Collection[str]) -> Iterator[s
         later = [step for step in steps[1:] if step is not None]
         if steps[:1] != [None] or len(later) != len(steps) - 1 or later != sorted(set(later)):
             yield "its thresholds do not begin with null and go up"
+    if panel.kind == "state-timeline" and panel.coloured_by == "thresholds":
+        yield "merges values by threshold, so that none has its own colour"
+    if panel.kind == "state-timeline" and not panel.connects:
+        yield "does not connect nulls, so that a state ends where another row has a value"
     yield from _targets(panel)
     if panel.kind == "table":
         yield from _columns(board, panel)

@@ -26,6 +26,10 @@ WIDTH = 24
 _POINTS = 100
 """Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
 
+SWEEPS = "10m"
+"""An interval in which each cluster has a sweep: what is added up over clusters needs all of them.
+Sweeps are 5 minutes apart unless the settings say otherwise."""
+
 Panel = (
     stat.Panel
     | timeseries.Panel
@@ -79,10 +83,12 @@ def lines(
     low: float | None = 0,
     high: float | None = None,
     repeat: str = "",
+    least: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as lines; *colours* are of the house, by the lines' names.
 
-    With *repeat* there is one for each value that the reader chose of that variable.
+    With *repeat* there is one for each value that the reader chose of that variable. No interval
+    is shorter than *least*, such as SWEEPS.
 
     *sql* gives a time, in order, then a number for each line; or a text that names the line and a
     number ``Value``, and the lines are in the order of their names.
@@ -96,6 +102,8 @@ def lines(
         panel = panel.max(high)
     if repeat:
         panel = panel.repeat(repeat).max_per_row(WIDTH // width)
+    if least:
+        panel = panel.interval(least)
     return _coloured(panel, colours or {})
 
 
@@ -133,6 +141,7 @@ def areas(
     colours: Mapping[str, str] | None = None,
     width: int = 12,
     height: int = 8,
+    least: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as areas on top of each other; *sql* as of `lines`."""
     panel = _over_time(
@@ -146,6 +155,8 @@ def areas(
         .show_points(kinds.VisibilityMode.NEVER)
         .min(0)
     )
+    if least:
+        panel = panel.interval(least)
     return _coloured(panel, colours or {})
 
 
@@ -230,7 +241,11 @@ def states(
     width: int = WIDTH,
     height: int = 10,
 ) -> statetimeline.Panel:
-    """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``."""
+    """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``.
+
+    Every row has a null where another has a value, so nulls are connected. By thresholds Grafana
+    would merge codes before it maps them to texts and colours.
+    """
     return (
         statetimeline.Panel()
         .title(title)
@@ -240,7 +255,7 @@ def states(
         .height(height)
         .mappings(mappings)
         .thresholds(style.thresholds(style.PLAIN))
-        .color_scheme(style.by_thresholds())
+        .color_scheme(style.fixed("quiet"))
         .merge_values(merge_values=True)
         .span_nulls(span_nulls=True)  # else a row's bar ends where another row has a value
         .show_value(kinds.VisibilityMode.NEVER)

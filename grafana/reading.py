@@ -47,6 +47,10 @@ class Panel:
     """Where the links lead that overrides give to a field, by its name; by "" all fields' links."""
     mapped: frozenset[str]
     """Values that have a text and a colour of their own."""
+    coloured_by: str
+    """What gives a value its colour where no mapping does: thresholds, fixed, ..."""
+    connects: bool
+    """Whether what is on both sides of a null belongs together."""
     every_row: bool
     """Whether each row is shown, and not one value of each column."""
     targets: Sequence[Target]
@@ -129,6 +133,8 @@ def _panel(written: Json) -> Panel:
             for mapping in _objects(defaults.get("mappings"))
             for value in _object(mapping.get("options"))
         ),
+        coloured_by=_text(_object(defaults.get("color")), "mode"),
+        connects=_object(defaults.get("custom")).get("spanNulls") is True,
         every_row=reduced.get("values") is True,
         targets=[_target(one) for one in _objects(written.get("targets"))],
         repeat=_text(written, "repeat"),

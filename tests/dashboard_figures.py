@@ -1,155 +1,16 @@
 """The same figures as dashboards show, computed by Polars from the frames of the fleets alone."""
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from datetime import timedelta
+from dataclasses import replace
 
 import polars as pl
 
+from analytics.flapping import HIGH, flapping
+from grafana.node import PEERS
 from grafana.runs import OF_STATUS
 from grafana.style import OF_HOLDERS
-from tests.dashboard_engine import History
-from tests.grafana_macros import ALL, Shown
+from tests.dashboard_seen import Seen
 
-DAY = timedelta(days=1)
-JUDGED = pl.col("outcome").is_in(["pass", "warn", "fail"])
-PAIR = ("cluster", "node", "check_name")
-BROKE = ["error", "timeout", "node_fail"]
-GAVE_WAY = ["preempted", "cancelled", "not_started"]
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Seen:
-    """What a reader of a panel looks at: a part of the history."""
-
-    history: History
-    shown: Shown
-    in_partitions: bool
-    """Whether the panel asks which partitions are chosen."""
-
-    @property
-    def results(self) -> pl.DataFrame:
-        """Results that ended in the shown time."""
-        return self.chosen(self.within(self.history.results, "finished_at"))
-
-    @property
-    def judged(self) -> pl.DataFrame:
-        """Of them, those that judged."""
-        return self.results.filter(JUDGED)
-
-    @property
-    def latest(self) -> pl.DataFrame:
-        """The latest judgement of each check on each node, until the end."""
-        judged = self.chosen(self.history.results.filter(JUDGED))
-        return judged.sort("finished_at").group_by(PAIR).last()
-
-    @property
-    def nodes(self) -> pl.DataFrame:
-        """The nodes as they were at the end."""
-        states = self.until(self.history.nodes, "seen_at", 2 * DAY)
-        latest = states.sort("seen_at").group_by("cluster", "node").last()
-        return self.chosen(latest.filter(pl.col("state") != ""))
-
-    @property
-    def coverage(self) -> pl.DataFrame:
-        """Coverage in the shown time."""
-        return self.chosen(self.within(self.history.coverage, "at")).with_columns(SHARE, UNPROVEN)
-
-    @property
-    def coverage_then(self) -> pl.DataFrame:
-        """Coverage at the end."""
-        samples = self.until(self.history.coverage, "at", DAY)
-        latest = samples.sort("at").group_by("cluster", "check_name").last()
-        return self.chosen(latest).with_columns(SHARE, UNPROVEN)
-
-    @property
-    def sweeps(self) -> pl.DataFrame:
-        """Sweeps of the shown time."""
-        return self.chosen(self.within(self.history.sweeps, "started_at"))
-
-    @property
-    def decided(self) -> pl.DataFrame:
-        """Reactions that were decided in the shown time, as they stand."""
-        return self.chosen(self.within(self.history.decided, "decided_at"))
-
-    @property
-    def standing(self) -> pl.DataFrame:
-        """Reactions whenever they were decided, as they stand."""
-        return self.chosen(self.history.decided)
-
-    @property
-    def runs(self) -> pl.DataFrame:
-        """Runs that were planned in the shown time, with how their visits ended."""
-        planned = self.within(self.history.plans, "created_at")
-        planned = self.pick(self.pick(planned, "cluster", "cluster"), "check_name", "check")
-        of = ["cluster", "batch", "check_name"]
-        ends = self.history.results.group_by(of).agg(
-            pl.len().alias("ended"),
-            *(
-                pl.col("outcome").is_in(outcomes).sum().alias(name)
-                for name, outcomes in {
-                    "pass": ["pass"], "warn": ["warn"], "fail": ["fail"], "broke": BROKE,
-                    "gave_way": GAVE_WAY,
-                }.items()
-            ),
-            pl.col("finished_at").max().alias("last_at"),
-        )  # fmt: skip
-        took = (pl.col("last_at") - pl.col("submitted_at")).dt.total_milliseconds() / 1000
-        return (
-            planned.join(ends, on=of, how="inner")
-            .with_columns(
-                pl.when(pl.col("ended") < pl.col("planned")).then(pl.lit("InProgress"))
-                .when(pl.col("fail") > 0).then(pl.lit("Failed"))
-                .when(pl.col("broke") > 0).then(pl.lit("Error"))
-                .otherwise(pl.lit("Complete")).alias("status"),
-            )
-            .with_columns(
-                pl.when(pl.col("status") != "InProgress").then(took).alias("duration_s")
-            )
-        )  # fmt: skip
-
-    def chosen(self, rows: pl.DataFrame) -> pl.DataFrame:
-        """Return those *rows* that are about what the reader chose."""
-        for column, variable in (("cluster", "cluster"), ("node", "node"), ("check_name", "check")):
-            rows = self.pick(rows, column, variable)
-        if not self.in_partitions or self.everything("partition") or "node" not in rows.columns:
-            return rows
-        wanted = pl.col("partitions").list.set_intersection(self.values("partition"))
-        nodes = self.history.nodes.sort("seen_at").group_by("cluster", "node").last()
-        return rows.join(nodes.filter(wanted.list.len() > 0), on=["cluster", "node"], how="semi")
-
-    def pick(self, rows: pl.DataFrame, column: str, variable: str) -> pl.DataFrame:
-        """Return those *rows* whose *column* has what was chosen of *variable*."""
-        if self.everything(variable) or column not in rows.columns:
-            return rows
-        return rows.filter(pl.col(column).is_in(self.values(variable)))
-
-    def everything(self, variable: str) -> bool:
-        """Whether all of *variable* is chosen, or the dashboard does not have it."""
-        return self.shown.chosen.get(variable, ALL) in (ALL, [ALL], "")
-
-    def values(self, variable: str) -> list[str]:
-        """Return what is chosen of *variable*."""
-        value = self.shown.chosen[variable]
-        return [value] if isinstance(value, str) else [*value]
-
-    def within(self, rows: pl.DataFrame, column: str) -> pl.DataFrame:
-        """Return the *rows* of the shown time."""
-        return rows.filter(pl.col(column).is_between(self.shown.since, self.shown.until))
-
-    def until(self, rows: pl.DataFrame, column: str, length: timedelta) -> pl.DataFrame:
-        """Return the *rows* of so *length* a time before the end."""
-        end = self.shown.until
-        return rows.filter((pl.col(column) <= end) & (pl.col(column) > end - length))
-
-    def time(self, column: str) -> pl.Expr:
-        """Return the interval in which a time of *column* is."""
-        length = f"{max(self.shown.interval_ms // 1000, 1)}s"
-        return pl.col(column).dt.truncate(length).alias("time")
-
-
-SHARE = (pl.col("proven") / pl.col("nodes")).alias("share")
-UNPROVEN = (pl.col("nodes") - pl.col("proven")).alias("unproven")
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
 PASS_RATE = (pl.col("outcome") == "pass").mean()
 """Of judged results."""
@@ -334,6 +195,15 @@ def deviating(seen: Seen) -> pl.DataFrame:
     return far.select("node", "metric", "found", "usual", "mads", "hardware")
 
 
+def flaps(seen: Seen) -> pl.DataFrame:
+    """Return the nodes that flap from the threshold on, as reports have it."""
+    clusters = seen.judged.partition_by("cluster")
+    found = pl.concat(flapping(one) for one in clusters)
+    return found.filter(pl.col("change_share") >= HIGH).select(
+        "node", pl.col("change_share").alias("share")
+    )
+
+
 def runs_of(seen: Seen) -> pl.DataFrame:
     """Return runs as tables have them."""
     return seen.runs.select(
@@ -363,17 +233,46 @@ CHECK: Mapping[str, Figure] = {
     "How long it takes": durations,
     "$metric": quantiles,
     "Nodes that deviate": deviating,
+    "Flapping": flaps,
     "Not passing": lambda seen: failing_now(seen, "fail", "warn").drop("check_name"),
 }  # fmt: skip
 """Of the dashboard Check."""
 
 
-def mine(seen: Seen) -> pl.DataFrame:
-    """Return the median of a metric on the node, in steps of six hours."""
+def beside_peers(seen: Seen) -> pl.DataFrame:
+    """Return the median of a metric on the node and how its peers' is spread, by six hours."""
     check, metric = seen.shown.scoped["metric"].split("/")
-    values = _values(seen, metric).filter(check_name=check)
     step = pl.col("finished_at").dt.truncate("6h").alias("time")
-    return values.group_by(step).agg(pl.col("value").median().alias("this node"))
+    value = pl.col("value")
+    own = _values(seen, metric).filter(check_name=check)
+    mine = own.group_by(step).agg(value.median().alias("this node"))
+    anyone = replace(seen, shown=replace(seen.shown, chosen={**seen.shown.chosen, "node": ""}))
+    peers = anyone.nodes.join(seen.nodes, on="hardware", how="semi")
+    there = _values(anyone, metric).filter(check_name=check)
+    usual = (
+        there.join(peers, on=["cluster", "node"], how="semi")
+        .group_by(step)
+        .agg(
+            *(
+                value.quantile(share, "linear").alias(name)
+                for name, share in (
+                    ("peers, low", 0.1), ("peers, middle", 0.5), ("peers, high", 0.9),
+                )
+            ),
+            pl.col("node").n_unique().alias("nodes"),
+        )
+        .filter(pl.col("nodes") >= PEERS)
+        .drop("nodes")
+    )  # fmt: skip
+    return mine.join(usual, on="time", how="full", coalesce=True)
+
+
+def ended_by(seen: Seen) -> pl.DataFrame:
+    """Return how reactions ended, and by whose hand."""
+    by = pl.when(pl.col("ended_by") == "").then(pl.lit("")).otherwise(" by " + pl.col("ended_by"))
+    ended = seen.decided.drop_nulls("ended_at")
+    kinds = count(ended, (pl.col("state") + by).alias("by"), name="reactions")
+    return kinds.sort("reactions", "by", descending=[True, False]).head(20)
 
 
 NODE: Mapping[str, Figure] = {
@@ -386,7 +285,8 @@ NODE: Mapping[str, Figure] = {
     "Results": lambda seen: seen.results.sort("finished_at", descending=True).head(500).select(
         "finished_at", "check_name", "outcome", "detail", "duration_s", "job_id", "batch"
     ),
-    "$metric": mine,
+    "$metric": beside_peers,
+    "Checks": lambda seen: failing_now(seen, "pass", "warn", "fail").drop("node"),
 }  # fmt: skip
 """Of the dashboard Node."""
 
@@ -416,6 +316,7 @@ REACTIONS: Mapping[str, Figure] = {
     "Decided, and what became of it": lambda seen: count(
         seen.decided, seen.time("decided_at"), "state"
     ),
+    "Ended by": ended_by,
     "Which": lambda seen: count(seen.decided, "kind", name="reactions"),
     "Reactions": lambda seen: seen.decided.select(
         "node", "decided_at", "check_name", "kind", "state", "why", "ended_at", "ended_by"

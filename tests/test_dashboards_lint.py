@@ -189,6 +189,26 @@ def test_a_check_leads_to_its_dashboard_but_not_from_there() -> None:
     assert spoiled(drop) == ["Fleet: Failing now: check_name does not lead to cluster-doctor-check"]
 
 
+@pytest.mark.parametrize(
+    ("spoil", "said"),
+    [
+        (lambda defaults: defaults.update(color={"mode": "thresholds"}),
+         "merges values by threshold, so that none has its own colour"),
+        (lambda defaults: defaults["custom"].pop("spanNulls"),
+         "does not connect nulls, so that a state ends where another row has a value"),
+    ],
+)  # fmt: skip
+def test_a_timeline_that_would_not_show_its_states_is_told(
+    spoil: Callable[[Written], object], said: str
+) -> None:
+    title = "Checks, reactions and who held it"
+
+    def spoil_timeline(board: Written) -> None:
+        spoil(panel(board, title)["fieldConfig"]["defaults"])
+
+    assert spoiled(spoil_timeline, "node") == [f"Node: {title}: {said}"]
+
+
 def test_annotations_are_questions_too() -> None:
     def spoil(board: Written) -> None:
         target = board["annotations"]["list"][0]["target"]

@@ -1,6 +1,7 @@
 """Every question of every dashboard is answered by a real engine, in the shape its panel draws."""
 
 import re
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta
@@ -17,6 +18,7 @@ from grafana.style import NOTHING_KNOWN
 from tests.clickhouse import ClickHouse
 from tests.dashboard_engine import (
     ALPHA,
+    BETA,
     BOARDS,
     END,
     Answer,
@@ -26,7 +28,8 @@ from tests.dashboard_engine import (
     repeats,
     told,
 )
-from tests.dashboard_figures import FIGURES, Seen
+from tests.dashboard_figures import FIGURES
+from tests.dashboard_seen import Seen
 from tests.grafana_macros import ALL, Shown, expand
 
 _EVENTS = ALPHA.events
@@ -346,10 +349,15 @@ def test_what_was_planted_stands_out(history: History) -> None:
     assert {hold.node for hold in history.planted.held if hold.at(END)} <= {*held.column("node")}
 
 
+def test_every_interval_adds_up_the_sweeps_of_all_clusters(history: History) -> None:
+    nodes: Counter[datetime] = Counter()
+    for time, _, found in shown_in(history, "Fleet", "What sweeps found").rows:
+        nodes[time] += found
+    assert set(nodes.values()) == {ALPHA.nodes + BETA.nodes}
+
+
 def same(answer: Answer, expected: pl.DataFrame) -> None:
     """Assert that the columns that *expected* has are the same, in any order of rows."""
     columns = [pl.Series(name, answer.column(name), strict=False) for name in expected.columns]
     found = pl.DataFrame(columns)
-    if "this node" in expected.columns:
-        found = found.drop_nulls()  # where its peers alone were measured
     assert_frame_equal(found, expected, check_row_order=False, check_dtypes=False, rel_tol=1e-6)
