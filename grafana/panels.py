@@ -23,12 +23,12 @@ from grafana.columns import Column
 WIDTH = 24
 """Of a dashboard's grid."""
 
+_POINTS = 100
+"""Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
+
 SWEEPS = "10m"
 """An interval in which each cluster has a sweep: what is added up over clusters needs all of them.
 Sweeps are 5 minutes apart unless the settings say otherwise."""
-
-_POINTS = 100
-"""Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
 
 Panel = (
     stat.Panel
@@ -243,7 +243,8 @@ def states(
 ) -> statetimeline.Panel:
     """Return what was when: *sql* gives a time, a text that names the row, and a code ``Value``.
 
-    Codes are not coloured by thresholds: Grafana would merge them by these, and not map them.
+    Every row has a null where another has a value, so nulls are connected. By thresholds Grafana
+    would merge codes before it maps them to texts and colours.
     """
     return (
         statetimeline.Panel()
@@ -255,8 +256,8 @@ def states(
         .mappings(mappings)
         .thresholds(style.thresholds(style.PLAIN))
         .color_scheme(style.fixed("quiet"))
-        .span_nulls(span_nulls=True)  # else a row's bar ends where another row has a value
         .merge_values(merge_values=True)
+        .span_nulls(span_nulls=True)  # else a row's bar ends where another row has a value
         .show_value(kinds.VisibilityMode.NEVER)
         .row_height(0.8)
         .fill_opacity(85)

@@ -16,6 +16,7 @@ from analytics.server import Server
 from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS, TABLES, Table
 from slurm_hooks.errors import ClusterDoctorError
 from tests.fleet import Fleet
+from tests.fleet_past import to_ms
 from tests.fleet_sweeps import Planted, Telling
 
 AHEAD = timedelta(days=2)
@@ -172,8 +173,8 @@ def remember(server: Server, one: Known) -> None:
         "fromUnixTimestamp64Milli({begin:Int64}, 'UTC')",
         {
             "cluster": fleet.cluster, "nodes": fleet.nodes, "days": fleet.days,
-            "results": fleet.results, "seed": fleet.seed, "end": _ms(fleet.end),
-            "begin": _ms(one.begin),
+            "results": fleet.results, "seed": fleet.seed, "end": to_ms(fleet.end),
+            "begin": to_ms(one.begin),
         },
     )  # fmt: skip
 
@@ -246,7 +247,3 @@ def take_step(living: Living, server: Server, *, now: datetime, say: Say = nothi
     for name, count in living.step(min(now, living.fleet.end)).items():
         say(f"{name}: {count:,} more")
     return revive(living.store, server, living.fleet, now=now, say=say) if over else living
-
-
-def _ms(time: datetime) -> int:
-    return round(time.timestamp() * 1000)

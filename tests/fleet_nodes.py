@@ -26,7 +26,7 @@ from tests.fleet_slurm import nodes as slurm_nodes
 FRESH, DUE, IN_BATCH, FULL, PARTLY, WAITING = range(6)
 """What is so of a node that nobody holds: places in a list of moments."""
 
-_ROOM = 8
+_BITS = 3
 _BUSY = 0.5
 """In so many of the times between two visits users' jobs have the node for a while."""
 
@@ -76,6 +76,9 @@ class Nodes:
         """A bit for each check."""
         self.tried = np.zeros(shape, dtype=np.int8)
         self._unproven = np.zeros(shape, dtype=bool)
+        self.verdicts: list[str] = []
+        self.verdict = np.zeros(shape, dtype=np.int8)
+        """Each node's place in `verdicts`."""
         self._checks = [check.name for check in past.checks]
         for hold in held:
             self._hold(hold)
@@ -89,7 +92,7 @@ class Nodes:
 
     def count(self, standing: Standing) -> None:
         """Add how one check stood."""
-        here = standing.nodes
+        here = standing.columns
         judged = standing.judged_ms
         self.latest_ms[:, here] = np.maximum(self.latest_ms[:, here], judged)
         known = np.where(judged > 0, judged, np.iinfo(np.int64).max)
@@ -103,12 +106,16 @@ class Nodes:
         """Let nodes wait that are free and not proven; every check has been counted."""
         self.at[(self.at == FRESH) & self._unproven] = WAITING
         self.oldest_ms[self.latest_ms == 0] = 0
+        self.verdicts = sorted({moment.verdict for moment in self.moments})
+        places = [self.verdicts.index(moment.verdict) for moment in self.moments]
+        self.verdict = np.array(places, dtype=np.int8)[self.at]
 
-    def verdicts(self) -> tuple[list[str], npt.NDArray[np.int8]]:
-        """Return the verdicts there are, and which of them each node has at each sweep."""
-        names = sorted({moment.verdict for moment in self.moments})
-        codes = np.array([names.index(moment.verdict) for moment in self.moments], dtype=np.int8)
-        return names, codes[self.at]
+    def counts(self, where: Bools, nodes: slice) -> Ints:
+        """Return how many of *nodes* have each verdict at each sweep, *where* that is asked."""
+        sweep, node = np.nonzero(where)
+        size = len(self.at_ms), len(self.verdicts)
+        cells = sweep * size[1] + self.verdict[:, nodes][sweep, node]
+        return np.bincount(cells, minlength=size[0] * size[1]).reshape(size)
 
     def frame(self) -> pl.DataFrame:
         """Return a row where anything changed, and one a day where nothing did."""
@@ -206,19 +213,18 @@ def _visited(past: Past, at_ms: Ints) -> Ints:
     kind = np.where(np.array(fleet.hardware)[node] == 0, PARTLY, FULL)
     planned = np.searchsorted(at_ms, created)
     parts = [
-        (planned, node, created * _ROOM + DUE),
-        (planned + 1, node, (created + 1) * _ROOM + IN_BATCH),
-        (np.searchsorted(at_ms, ended), node, ended * _ROOM + FRESH),
+        (planned, node, (created << _BITS) + DUE),
+        (planned + 1, node, ((created + 1) << _BITS) + IN_BATCH),
+        (np.searchsorted(at_ms, ended), node, (ended << _BITS) + FRESH),
         _during(at_ms, node[busy], begin[busy], kind[busy]),
         _during(at_ms, node[busy], end[busy], np.full(busy.sum(), FRESH)),
     ]
     sweep, place, value = (np.concatenate(column) for column in zip(*parts, strict=True))
-    found = latest_known((len(at_ms), fleet.nodes), sweep, place, value) % _ROOM
-    return found.astype(np.int32).astype(np.int64)
+    return latest_known((len(at_ms), fleet.nodes), sweep, place, value) & ((1 << _BITS) - 1)
 
 
 def _during(
     at_ms: Ints, node: Ints, since: npt.NDArray[np.float64], code: Ints
 ) -> tuple[Ints, Ints, Ints]:
     begin = since.astype(np.int64)
-    return np.searchsorted(at_ms, begin), node, begin * _ROOM + code
+    return np.searchsorted(at_ms, begin), node, (begin << _BITS) + code

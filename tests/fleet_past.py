@@ -28,8 +28,8 @@ _TRIED = [_CODE[one] for one in Outcome if one.judged] + [
 _MOST_IN_A_ROW = 8
 """No more are counted: the view `status` keeps the newest eight."""
 
-_ROOM = 16
-"""A time and something below this are one number, so that the greatest is the latest."""
+_BITS = 4
+"""A time and something of so many bits are one number, so that the greatest is the latest."""
 
 
 def piece(fleet: Fleet, rows: pl.DataFrame, since: datetime) -> pl.DataFrame:
@@ -66,6 +66,11 @@ class Standing:
     preempted: Ints
     """How often in a row the latest attempts gave way; 0 where the latest did not."""
 
+    @property
+    def columns(self) -> slice:
+        """The same nodes: those of a kind stand beside each other."""
+        return slice(int(self.nodes[0]), int(self.nodes[-1]) + 1)
+
     def unproven(self, at_ms: Ints) -> Bools:
         """Return where it is no longer proven; exactly max_age ago is proven."""
         oldest = at_ms[:, None] - self.max_age // timedelta(milliseconds=1)
@@ -94,18 +99,18 @@ class Past:
         finished = rows["finished_ms"].to_numpy()
         shape = len(at_ms), len(nodes)
         judged = np.isin(code, [_CODE[one] for one in Outcome if one.judged])
-        fails = finished * _ROOM + (code == _CODE[Outcome.FAIL])
+        fails = (finished << _BITS) + (code == _CODE[Outcome.FAIL])
         latest = latest_known(shape, sweep[judged], place[judged], fails[judged])
-        tries = finished * _ROOM + in_a_row(place, code)
+        tries = (finished << _BITS) + in_a_row(place, code)
         attempt = latest_known(shape, sweep, place, tries)
         return Standing(
             name=check.name,
             nodes=nodes,
             max_age=self.max_ages[check.name],
-            judged_ms=latest // _ROOM,
-            failing=latest % _ROOM == 1,
+            judged_ms=latest >> _BITS,
+            failing=(latest & 1).astype(bool),
             tried=attempt > 0,
-            preempted=attempt % _ROOM,
+            preempted=attempt & ((1 << _BITS) - 1),
         )
 
     def fails_at_the_end(self, checks: Sequence[str], since_ms: int) -> pl.DataFrame:

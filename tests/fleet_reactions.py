@@ -109,6 +109,7 @@ class _Chosen:
 
     def __init__(self, past: Past, since: datetime, held: Sequence[Hold]) -> None:
         self._past, self._since, self._held = past, since, held
+        self._names = past.fleet.names
         rows = self._with_runs()
         chosen = rows.filter(self._wanted(rows))
         begins = chosen.group_by("node", "check", "run").agg(pl.col("place").min().alias("begin"))
@@ -237,7 +238,7 @@ class _Chosen:
         return Case(
             record=Record(
                 cluster=fleet.cluster, batch=str(row["batch"]), task=int(str(row["task"])),
-                attempt=0, check=check, node=fleet.names[int(str(row["node"]))], job_id=0, token="",
+                attempt=0, check=check, node=self._names[int(str(row["node"]))], job_id=0, token="",
                 evidence=Evidence.RUNNER, outcome=list(Outcome)[int(str(row["code"]))],
                 detail=str(row["detail"]), finished_at=of_ms(int(str(row["finished_ms"]))),
             ),

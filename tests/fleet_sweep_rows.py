@@ -1,5 +1,6 @@
 """The rows of a synthetic fleet's sweeps, of `sweep_rows` and of `coverage_samples`."""
 
+from collections.abc import Sequence
 from datetime import datetime
 
 import numpy as np
@@ -34,9 +35,7 @@ _SETTLED = [
 def coverage_rows(standing: Standing, nodes: Nodes) -> pl.DataFrame:
     """Return a row for each sweep: how far one check was proven then."""
     unproven = standing.unproven(nodes.at_ms)
-    names, codes = nodes.verdicts()
-    here = codes[:, standing.nodes]
-    debts = {name: ((here == code) & unproven).sum(axis=1) for code, name in enumerate(names)}
+    debts = nodes.counts(unproven, standing.columns).tolist()
     judged = standing.judged_ms
     oldest = np.where(judged > 0, judged, np.iinfo(np.int64).max).min(axis=1)
     gave_way = np.where(unproven, standing.preempted, 0)
@@ -51,7 +50,7 @@ def coverage_rows(standing: Standing, nodes: Nodes) -> pl.DataFrame:
             failing=int(failing),
             never=int(never),
             oldest_proof=of_ms(int(old)) if old < np.iinfo(np.int64).max else None,
-            debt={name: float(debt[place]) for name, debt in debts.items() if debt[place]},
+            debt=_named(nodes.verdicts, debts[place]),
             preempted=int(preempted),
             preempted_most=int(most),
         )
@@ -76,10 +75,9 @@ class SweepRows:
 
     def __init__(self, past: Past, when: SweepTimes, nodes: Nodes) -> None:
         self._when, self._fleet = when, past.fleet
-        self._names, codes = nodes.verdicts()
-        self._counts = np.stack(
-            [(codes == code).sum(axis=1) for code in range(len(self._names))], axis=1
-        )
+        self._names = nodes.verdicts
+        everywhere = np.ones(nodes.verdict.shape, dtype=bool)
+        self._counts = nodes.counts(everywhere, slice(None))
         self._place = {int(sweep): place for place, sweep in enumerate(when.done)}
         self._made(past)
         self._random = np.random.default_rng([past.fleet.seed, 109])
@@ -159,7 +157,7 @@ class SweepRows:
                 finished_at=finished_at,
             )  # fmt: skip
         place = self._place[sweep]
-        counts = dict(zip(self._names, self._counts[place].tolist(), strict=True))
+        counts = _named(self._names, self._counts[place].tolist())
         warned = place % _WARNED_EVERY == _WARNED_EVERY // 2
         return SweepRow(
             cluster=cluster,
@@ -168,9 +166,9 @@ class SweepRows:
             duration_s=lasted(started_at, finished_at),
             host=host,
             nodes=self._fleet.nodes,
-            free=sum(counts.get(name, 0) for name in ("due", "fresh", "waiting")),
-            verdicts={name: float(count) for name, count in counts.items() if count},
-            planned=counts.get("due", 0),
+            free=sum(int(counts.get(name, 0)) for name in ("due", "fresh", "waiting")),
+            verdicts=counts,
+            planned=int(counts.get("due", 0)),
             batches=int(self._batches[place]),
             visits=int(self._visits[place]),
             cancelled=int(self._random.random() < 0.01),
@@ -180,6 +178,11 @@ class SweepRows:
             refused=tuple(self._refused.get(place, ())),
             warnings=(WARNING,) if warned else (),
         )
+
+
+def _named(names: Sequence[str], counts: Sequence[int]) -> dict[str, float]:
+    """Return *counts* by their names, but for those that are none."""
+    return {name: float(count) for name, count in zip(names, counts, strict=True) if count}
 
 
 def _each(at_ms: Ints, times_ms: Ints) -> Ints:
