@@ -6,7 +6,7 @@ from analytics import story
 from analytics.flapping import HIGH, NEWEST, OLDEST, STATES
 from grafana import links, panels, style
 from grafana.board import Row, board
-from grafana.columns import age, coloured, column, graded, when
+from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, when
 from grafana.runs import RUN_COLUMNS, runs_sql
 from grafana.select import (
     CHECK,
@@ -35,6 +35,10 @@ _QUANTILES = {
     "75 %": (0.75, "idle"), "95 %": (0.95, "away"),
 }  # fmt: skip
 _OF_QUANTILES = {name: colour for name, (_, colour) in _QUANTILES.items()}
+_DAYS = (
+    "toStartOfInterval(toDateTime(finished_at), toIntervalSecond(greatest($__interval_s, 86400)))"
+)
+"""In less than a day a check does not see nodes of every kind."""
 _LEVELS = ", ".join(str(level) for level, _ in _QUANTILES.values())
 _NAMED = ", ".join(f"spread[{place}] AS `{name}`" for place, name in enumerate(_QUANTILES, 1))
 
@@ -118,11 +122,12 @@ def _success() -> Row:
             panels.lines(
                 "Pass rate over time",
                 f"""
-                SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS Value FROM history
+                SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS `pass rate`
+                FROM history
                 WHERE {_OF} AND {story.JUDGED} GROUP BY time ORDER BY time
                 """,
                 means="Passes by judged results in each interval.",
-                unit="percentunit", low=None, high=1, colours={"Value": "good"},
+                unit="percentunit", low=None, high=1, colours={"pass rate": "good"}, filled=True,
                 steps=((None, "bad"), (0.95, "good")),
             ),
             panels.stacks(
@@ -190,13 +195,13 @@ def _measured() -> Row:
                 f"""
                 SELECT time, {_NAMED} FROM
                 (
-                    SELECT $__timeInterval(finished_at) AS time,
-                           quantiles({_LEVELS})(value) AS spread
+                    SELECT {_DAYS} AS time, quantiles({_LEVELS})(value) AS spread
                     FROM ({story.values(_OF, asked)}) WHERE isFinite(value) GROUP BY time
                 )
                 ORDER BY time
                 """,
-                means="How what it measured is spread over nodes: quantiles in each interval.",
+                means="How what it measured is spread over nodes of all kinds: quantiles of days, "
+                "or of longer intervals.",
                 low=None, width=8, repeat="metric", colours=_OF_QUANTILES,
             ),
         ),
@@ -214,17 +219,17 @@ def _deviating() -> panels.Panel:
     return panels.rows(
         "Nodes that deviate",
         f"""
-        SELECT node, metric, found, usual, found / usual - 1 AS apart,
+        SELECT cluster, node, metric, found, usual, found / usual - 1 AS apart,
                if(mad = 0, NULL, (found - usual) / mad) AS mads, hardware
         FROM
         (
-            SELECT hardware, metric, usual, mad, arrayJoin(pairs) AS pair, pair.1 AS node,
-                   pair.2 AS found
+            SELECT hardware, metric, usual, mad, arrayJoin(pairs) AS pair, pair.1 AS cluster,
+                   pair.2 AS node, pair.3 AS found
             FROM
             (
-                SELECT hardware, metric, groupArray((node, found)) AS pairs,
-                       arrayReduce('median', arrayMap(one -> one.2, pairs)) AS usual,
-                       arrayReduce('median', arrayMap(one -> abs(one.2 - usual), pairs)) AS mad
+                SELECT hardware, metric, groupArray((cluster, node, found)) AS pairs,
+                       arrayReduce('median', arrayMap(one -> one.3, pairs)) AS usual,
+                       arrayReduce('median', arrayMap(one -> abs(one.3 - usual), pairs)) AS mad
                 FROM
                 (
                     SELECT cluster, node, metric, median(value) AS found
@@ -241,16 +246,17 @@ def _deviating() -> panels.Panel:
         means="Nodes whose median of the shown time is far from that of all nodes of the same "
         f"hardware: {FAR} median absolute deviations or more.",
         columns={
+            "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
             "metric": column("Metric"),
             "found": column("Here", width=100),
             "usual": column("Usual", width=100),
             "apart": column("Apart", width=80, unit="percentunit", decimals=1),
             "mads": graded("MADs", width=80, decimals=1, steps=style.PLAIN),
-            "hardware": column("Hardware", width=220),
+            "hardware": column("Hardware", width=180),
         },
         nothing="No node is far from its peers",
-        width=14,
+        width=15,
     )
 
 
@@ -259,7 +265,7 @@ def _flapping() -> panels.Panel:
     return panels.rows(
         "Flapping",
         f"""
-        SELECT node, share, changes, last_at FROM
+        SELECT cluster, node, share, changes, last_at FROM
         (
             SELECT cluster, node, max(finished_at) AS last_at,
                    arrayMap(one -> one.2, arraySlice(arrayReverseSort(groupArray(
@@ -277,13 +283,14 @@ def _flapping() -> panels.Panel:
         f"results in the shown time, changes that weigh {HIGH:.0%} or more, the newest the most, "
         "as Nagios counts them.",
         columns={
+            "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
             "share": graded("Changes", width=90, unit="percentunit", steps=_FLAPS),
             "changes": column("Times", width=70),
             "last_at": when("Last judged"),
         },
         nothing="Nothing flaps",
-        width=10,
+        width=9,
     )
 
 
@@ -291,7 +298,7 @@ def _failing() -> panels.Panel:
     return panels.rows(
         "Not passing",
         f"""
-        SELECT node, judged_outcome, judged_at,
+        SELECT cluster, node, judged_outcome, judged_at,
                date_diff('second', judged_at, $__toTime) AS age_s, judged_detail, judged_log_path
         FROM status
         WHERE judged_outcome IN ('fail', 'warn') AND judged_at <= $__toTime
@@ -301,6 +308,7 @@ def _failing() -> panels.Panel:
         means="Nodes whose latest judgement by this check is fail or warn; as the history stands "
         "now.",
         columns={
+            "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
             "judged_outcome": coloured("Outcome", width=90),
             "judged_at": when("Judged"),

@@ -9,6 +9,9 @@ from grafana_foundation_sdk.models import dashboard as model
 from grafana import style
 from grafana.links import Link
 
+NOTHING = "-"
+"""What stands in a cell that has no value."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Column:
@@ -32,6 +35,7 @@ def column(
         "unit": unit or None,
         "decimals": decimals,
         "links": [dict(leads)] if leads else None,
+        "noValue": NOTHING,  # else a null shows what the panel says where it has no row
     }
     return Column(
         properties=tuple(
@@ -40,6 +44,10 @@ def column(
             if value is not None
         )
     )
+
+
+CLUSTER_COLUMN = column("Cluster", width=90)
+"""Whose row it is; what the links in it keep."""
 
 
 def coloured(

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import links, panels, style
 from grafana.board import Row, board
-from grafana.columns import age, coloured, column, graded, measured, when
+from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, measured, when
 from grafana.select import (
     CHECK,
     CLUSTER,
@@ -21,7 +21,7 @@ from grafana.select import (
     nodes_then,
     summed,
 )
-from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
+from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 from slurm_hooks.policy import SUSPECT
 
@@ -127,23 +127,23 @@ def _coverage() -> Row:
             panels.areas(
                 "Coverage debt, and why",
                 f"""
-                SELECT time, {summed(OF_VERDICTS, of="each")} FROM
+                SELECT time, {summed(OF_DEBT, of="each")} FROM
                 (
                     SELECT $__timeInterval(at) AS time, cluster, check_name,
-                           {averaged("debt", OF_VERDICTS)}
+                           {averaged("debt", OF_DEBT)}
                     FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
                 ) AS each
                 GROUP BY time ORDER BY time
                 """,
                 means="Pairs of a node and a check that are not proven, by what the plan says of "
                 "the node. `due` ones are visited next; `busy` ones wait for their users.",
-                colours=OF_VERDICTS,
+                colours=OF_DEBT,
                 least=panels.SWEEPS,
             ),
             panels.rows(
                 "Coverage now",
                 f"""
-                SELECT check_name, share, proven, nodes, failing, never,
+                SELECT cluster, check_name, share, proven, nodes, failing, never,
                        date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
                        arrayStringConcat(
                            arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
@@ -153,6 +153,7 @@ def _coverage() -> Row:
                 """,
                 means="Each check as the last sweep of the shown time found it.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "share": measured("Proven", steps=style.SHARE, width=180),
                     "proven": column("Proven nodes", width=110),
@@ -211,13 +212,14 @@ def _nodes() -> Row:
             panels.rows(
                 "Held or failing",
                 f"""
-                SELECT node, {STATE} AS state_shown, {HOLDER} AS held_by, holder, held_since,
-                       reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
+                SELECT cluster, node, {STATE} AS state_shown, holder_kind AS held_by, holder,
+                       held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
                 FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
                 ORDER BY held_since DESC NULLS LAST, node LIMIT 500
                 """,
                 means="Every node that somebody keeps from its users, or on which a check fails.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=120, leads=links.to_node()),
                     "state_shown": column("State", width=150),
                     "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
@@ -260,7 +262,8 @@ def _outcomes() -> Row:
             panels.rows(
                 "Failing now",
                 f"""
-                SELECT node, check_name, judged_outcome, judged_at, judged_detail, judged_log_path
+                SELECT cluster, node, check_name, judged_outcome, judged_at, judged_detail,
+                       judged_log_path
                 FROM status
                 WHERE judged_outcome = 'fail' AND judged_at <= $__toTime
                   AND {both(CLUSTER, CHECK, PARTITION)}
@@ -269,6 +272,7 @@ def _outcomes() -> Row:
                 means="The latest judgement of each check on each node, where it is fail; as the "
                 "history stands now.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=120, leads=links.to_node()),
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "judged_outcome": coloured("Outcome", width=90),
@@ -297,7 +301,7 @@ def _sweeps() -> Row:
                 """,
                 means="What each sweep found, planned and took in, and what kept it from that.",
                 columns={
-                    "cluster": column("Cluster", width=100),
+                    "cluster": CLUSTER_COLUMN,
                     "started_at": when("Began"),
                     "duration_s": column("Took", width=80, unit="s", decimals=1),
                     "nodes": column("Nodes", width=70),
@@ -313,11 +317,11 @@ def _sweeps() -> Row:
             panels.lines(
                 "How long sweeps take",
                 f"""
-                SELECT $__timeInterval(started_at) AS time, max(duration_s) AS Value FROM sweeps
+                SELECT $__timeInterval(started_at) AS time, max(duration_s) AS longest FROM sweeps
                 WHERE $__timeFilter(started_at) AND {CLUSTER} GROUP BY time ORDER BY time
                 """,
                 means="The longest in each interval, with the delivery of notices.",
-                unit="s", width=8, height=9, colours={"Value": "accent"},
+                unit="s", width=8, height=9, colours={"longest": "accent"}, filled=True,
             ),
         ),
     )  # fmt: skip
@@ -332,7 +336,7 @@ def _cost() -> Row:
                 "Node-hours",
                 f"SELECT sum(duration_s) / 3600 AS hours FROM history WHERE {of}",
                 means="How long checks ran in the shown time, on idle nodes.",
-                unit="h", decimals=1,
+                decimals=1, height=8,
             ),
             panels.number(
                 "Visits that gave way",
@@ -342,6 +346,7 @@ def _cost() -> Row:
                 """,
                 means="Visits that a user's job took the node from. Each such job waited for the "
                 "visit's end.",
+                height=8,
             ),
             panels.number(
                 "Users' waiting",
@@ -352,7 +357,7 @@ def _cost() -> Row:
                 """,
                 means="An estimate: visits that gave way, times what one costs the job that takes "
                 "its node (the variable `Wait for a stop`; docs/benchmarks.md measures it).",
-                unit="s",
+                unit="s", height=8,
             ),
             panels.stacks(
                 "Node-hours by check",
@@ -362,7 +367,7 @@ def _cost() -> Row:
                 FROM history WHERE {of} GROUP BY time, check_name ORDER BY time, check_name
                 """,
                 means="Whose checks they are.",
-                unit="h", height=8,
+                height=8,
             ),
         ),
     )  # fmt: skip

@@ -14,7 +14,11 @@ FLEET, NODE, CHECK, RUNS, REACTIONS = (
 )
 """The dashboards' ids, which are in their addresses."""
 
-_KEPT = "${datasource:queryparam}&${cluster:queryparam}&${__url_time_range}"
+_KEPT = (
+    "${datasource:queryparam}&var-cluster=${__data.fields.cluster:percentencode}"
+    "&${__url_time_range}"
+)
+"""Of the row's own cluster: several may have nodes of one name. So its column is in every table."""
 _VALUE = "${__value.raw:percentencode}"
 
 

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from analytics import story
 from grafana import links, panels, style
 from grafana.board import Marks, Row, board
-from grafana.columns import age, coloured, column, when
+from grafana.columns import CLUSTER_COLUMN, age, coloured, column, when
 from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, STATE, both, nodes_then
 from grafana.style import OF_HOLDERS, OF_REACTIONS
 from grafana.variables import CLUSTERS, METRICS, ONE_NODE
@@ -19,6 +19,7 @@ _STEP_S = 6 * 3600
 _MINE = both(CLUSTER, NODE)
 _RESULTS = both(RESULTS, CLUSTER, NODE)
 _NODE = nodes_then(_MINE)
+_HOLDS = ", ".join(f"'{kind}'" for kind in style.OF_HOLDS if kind != "none")
 _DECIDED = both("$__timeFilter(decided_at)", _MINE)
 
 
@@ -50,22 +51,21 @@ def _now() -> Row:
             panels.rows(
                 "The node",
                 f"""
-                SELECT node, {STATE} AS state_shown,
-                       {HOLDER} AS held_by, holder, held_since,
-                       reason, arrayStringConcat(partitions, ',') AS in_partitions, hardware,
-                       verdict, detail, seen_at
+                SELECT cluster, node, {STATE} AS state_shown,
+                       holder_kind AS held_by, holder, held_since,
+                       reason, hardware, verdict, detail, seen_at
                 FROM ({_NODE}) ORDER BY cluster, node LIMIT 20
                 """,
                 means="As the last sweep of the shown time saw it.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=110, leads=links.to_node()),
                     "state_shown": column("State", width=150),
                     "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
                     "holder": column("Who", width=110),
                     "held_since": when("Since"),
                     "reason": column("Reason"),
-                    "in_partitions": column("Partitions", width=110),
-                    "hardware": column("Hardware", width=240),
+                    "hardware": column("Hardware", width=220),
                     "verdict": column("Plan", width=90),
                     "detail": column("Why"),
                     "seen_at": when("Seen"),
@@ -76,7 +76,7 @@ def _now() -> Row:
             panels.rows(
                 "Checks",
                 f"""
-                SELECT check_name, judged_outcome, judged_at,
+                SELECT cluster, check_name, judged_outcome, judged_at,
                        date_diff('second', judged_at, $__toTime) AS age_s, judged_detail,
                        if(attempt_visit = judged_visit, '', attempt_outcome) AS unjudged,
                        if(attempt_visit = judged_visit, '', attempt_detail) AS why_not,
@@ -87,6 +87,7 @@ def _now() -> Row:
                 means="The latest judgement of every check, and how its latest attempt ended where "
                 "that judged nothing; as the history stands now.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "judged_outcome": coloured("Outcome", width=80),
                     "judged_at": when("Judged"),
@@ -115,16 +116,22 @@ def _timeline() -> Row:
                            {style.code("outcome", style.OUTCOME_CODES)} AS Value
                     FROM history WHERE {_RESULTS}
                     UNION ALL
-                    SELECT time, 'reactions' AS what, 2 AS place, Value FROM
+                    SELECT time, concat('· ', kind) AS what, 2 AS place,
+                           {style.code("if(standing > 0, kind, 'none')", style.HOLD_CODES)} AS Value
+                    FROM
                     (
-                        SELECT arrayJoin(arrayFilter(one -> isNotNull(one.1), [
-                                   (done_at, {style.code("kind", style.HOLD_CODES)}),
-                                   (ended_at, {style.code("'none'", style.HOLD_CODES)})
-                               ])) AS one, one.1 AS time, one.2 AS Value
-                        FROM reactions WHERE isNotNull(done_at) AND {_DECIDED}
+                        SELECT kind, change.1 AS time,
+                               sum(change.2) OVER (PARTITION BY kind ORDER BY change.1) AS standing
+                        FROM
+                        (
+                            SELECT kind, arrayJoin(arrayFilter(one -> isNotNull(one.1), [
+                                       (done_at, 1), (ended_at, -1)])) AS change
+                            FROM reactions
+                            WHERE isNotNull(done_at) AND kind IN ({_HOLDS}) AND {_DECIDED}
+                        )
                     )
                     UNION ALL
-                    SELECT seen_at AS time, 'held by' AS what, 3 AS place,
+                    SELECT seen_at AS time, '· held by' AS what, 3 AS place,
                            {style.code(HOLDER, style.HOLDER_CODES)} AS Value
                     FROM node_states WHERE $__timeFilter(seen_at) AND {_MINE}
                 )
@@ -188,10 +195,11 @@ def _reactions() -> Row:
         panels=(
             panels.rows(
                 "Reactions",
-                story.reactions(_DECIDED) + " LIMIT 500",
+                story.reactions(_DECIDED, more="cluster, ") + " LIMIT 500",
                 means="What was decided about this node because of its results, and what became "
                 "of it.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "decided_at": when("Decided"),
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "kind": column("Reaction", width=100),
@@ -215,13 +223,15 @@ def _results() -> Row:
             panels.rows(
                 "Results",
                 f"""
-                SELECT finished_at, check_name, outcome, detail, duration_s, job_id, batch, log_path
+                SELECT cluster, finished_at, check_name, outcome, detail, duration_s, job_id, batch,
+                       log_path
                 FROM history WHERE {_RESULTS}
                 ORDER BY finished_at DESC, check_name LIMIT 500
                 """,
                 means="The newest 500 of the shown time, with the file in which the program's "
                 "output is.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "finished_at": when("Ended"),
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "outcome": coloured("Outcome", width=100),

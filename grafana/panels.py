@@ -48,6 +48,7 @@ def number(
     unit: str = "short",
     steps: style.Steps = style.PLAIN,
     width: int = 4,
+    height: int = 4,
     decimals: int | None = None,
 ) -> stat.Panel:
     """Return one number, coloured by its threshold; *sql* gives one row of one number."""
@@ -57,7 +58,7 @@ def number(
         .description(means)
         .datasource(SOURCE)
         .span(width)
-        .height(4)
+        .height(height)
         .unit(unit)
         .thresholds(style.thresholds(steps))
         .color_scheme(style.by_thresholds())
@@ -83,6 +84,8 @@ def lines(
     low: float | None = 0,
     high: float | None = None,
     repeat: str = "",
+    connected: bool = False,
+    filled: bool = False,
     least: str = "",
 ) -> timeseries.Panel:
     """Return numbers over time as lines; *colours* are of the house, by the lines' names.
@@ -90,11 +93,14 @@ def lines(
     With *repeat* there is one for each value that the reader chose of that variable. No interval
     is shorter than *least*, such as SWEEPS.
 
+    *connected* says that intervals without a value are no gaps, *filled* that the area below is
+    shaded, which suits a single line.
+
     *sql* gives a time, in order, then a number for each line; or a text that names the line and a
     number ``Value``, and the lines are in the order of their names.
     """
     panel = _over_time(title, sql, means=means, unit=unit, steps=steps, width=width, height=height)
-    panel = panel.line_width(2).fill_opacity(8).span_nulls(span_nulls=False)
+    panel = panel.line_width(2).fill_opacity(10 if filled else 0).span_nulls(span_nulls=connected)
     panel = panel.show_points(kinds.VisibilityMode.AUTO)
     if low is not None:
         panel = panel.min(low)
@@ -262,6 +268,7 @@ def states(
         .row_height(0.8)
         .fill_opacity(85)
         .line_width(0)
+        .legend(_legend())
         .with_target(Query(plain(sql), Form.SERIES))
     )
 
@@ -377,12 +384,7 @@ def _over_time(
             )
         )
         .color_scheme(dashboard.FieldColor().mode(model.FieldColorModeId.PALETTE_CLASSIC))
-        .legend(
-            common.VizLegendOptions()
-            .display_mode(kinds.LegendDisplayMode.LIST)
-            .placement(kinds.LegendPlacement.BOTTOM)
-            .show_legend(show_legend=True)
-        )
+        .legend(_legend())
         .tooltip(
             common.VizTooltipOptions()
             .mode(kinds.TooltipDisplayMode.MULTI)
@@ -390,6 +392,15 @@ def _over_time(
         )
         .no_value("nothing")
         .with_target(Query(plain(sql), Form.SERIES))
+    )
+
+
+def _legend() -> common.VizLegendOptions:
+    return (
+        common.VizLegendOptions()
+        .display_mode(kinds.LegendDisplayMode.LIST)
+        .placement(kinds.LegendPlacement.BOTTOM)
+        .show_legend(show_legend=True)
     )
 
 

@@ -5,7 +5,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 from analytics import story
 from grafana import links, panels, style
 from grafana.board import Row, board
-from grafana.columns import coloured, column, when
+from grafana.columns import CLUSTER_COLUMN, coloured, column, when
 from grafana.select import CHECK, CLUSTER, NODE, PARTITION, both
 from grafana.style import OF_REACTIONS
 from grafana.variables import CHECKS, CLUSTERS, NODES, PARTITIONS
@@ -14,7 +14,9 @@ from slurm_hooks.policy import SUSPECT
 _MINE = both(CLUSTER, PARTITION, NODE, CHECK)
 _OF = both("$__timeFilter(decided_at)", _MINE)
 _STANDING = both("decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 400 DAY", _MINE)
+_WAITING = both("state = 'waiting'", _STANDING)
 _COLUMNS = {
+    "cluster": CLUSTER_COLUMN,
     "node": column("Node", width=110, leads=links.to_node()),
     "decided_at": when("Decided"),
     "check_name": column("Check", width=130, leads=links.to_check()),
@@ -102,12 +104,13 @@ def _course() -> Row:
                 width=6,
             ),
             panels.bars(
-                "Ended by",
+                "How they ended",
                 f"""
-                SELECT concat(state, if(ended_by = '', '', concat(' by ', ended_by))) AS by,
+                SELECT concat(state, if(state = 'undone' OR ended_by = '', '',
+                                        concat(' by ', ended_by))) AS how,
                        count() AS reactions
                 FROM reactions WHERE isNotNull(ended_at) AND {_OF}
-                GROUP BY by ORDER BY reactions DESC, by LIMIT 20
+                GROUP BY how ORDER BY reactions DESC, how LIMIT 20
                 """,
                 means="How reactions ended, and by whose hand: `undone` by us after a pass, `lost` "
                 "to somebody else's.",
@@ -124,7 +127,7 @@ def _waiting() -> Row:
             panels.rows(
                 "Waiting for room or for a person",
                 f"""
-                {story.reactions(both("state = 'waiting'", _STANDING), more="node, ")} LIMIT 200
+                {story.reactions(_WAITING, more="cluster, node, ")} LIMIT 200
                 """,
                 means="Decide with cluster-doctor reactions approve CHECK, or discard. What waits "
                 "for a cap goes on by itself.",
@@ -142,7 +145,7 @@ def _all() -> Row:
         panels=(
             panels.rows(
                 "Reactions",
-                story.reactions(_OF, more="node, ") + " LIMIT 500",
+                story.reactions(_OF, more="cluster, node, ") + " LIMIT 500",
                 means="What was decided in the shown time, the newest first.",
                 columns=_COLUMNS,
                 nothing="No reaction in this time",

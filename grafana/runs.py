@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from grafana import links, panels, style
 from grafana.board import Row, board
-from grafana.columns import coloured, column, graded, when
+from grafana.columns import CLUSTER_COLUMN, coloured, column, graded, when
 from grafana.select import CHECK, CLUSTER, PARTITION, both, chosen, counted
 from grafana.variables import BATCHES, CHECKS, CLUSTERS, PARTITIONS
 
@@ -21,6 +21,7 @@ BATCH = chosen("batch", "batch")
 _OF = both(PLANNED, CLUSTER, CHECK)
 
 RUN_COLUMNS = {
+    "cluster": CLUSTER_COLUMN,
     "created_at": when("Planned"),
     "check_name": column("Check", width=130, leads=links.to_check()),
     "status": coloured("Status", width=100, texts=OF_STATUS),
@@ -52,7 +53,7 @@ def runs() -> Dashboard:
 def runs_sql(where: str, *, most: int) -> str:
     """Ask for the newest runs that *where* chooses, with the columns of RUN_COLUMNS."""
     return f"""
-        SELECT created_at, check_name, status, planned, ended, pass, warn, fail,
+        SELECT cluster, created_at, check_name, status, planned, ended, pass, warn, fail,
                error + timeout + node_fail AS broke,
                preempted + cancelled + not_started AS gave_way, duration_s, batch,
                arrayStringConcat(
@@ -90,7 +91,7 @@ def _now() -> Row:
                 GROUP BY time, check_name ORDER BY time, check_name
                 """,
                 means="From the submission to the last result; the longest in each interval.",
-                unit="s", width=9,
+                unit="s", width=9, connected=True,
             ),
         ),
     )  # fmt: skip
@@ -119,8 +120,8 @@ def _visits() -> Row:
             panels.rows(
                 "Visits of the chosen runs",
                 f"""
-                SELECT node, check_name, outcome, detail, started_at, finished_at, duration_s,
-                       attempt, job_id, log_path
+                SELECT cluster, node, check_name, outcome, detail, finished_at,
+                       duration_s, attempt, job_id, log_path
                 FROM visits WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)}
                 ORDER BY transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn',
                                              'pass'], [0, 1, 2, 3, 4, 9], 5),
@@ -129,16 +130,16 @@ def _visits() -> Row:
                 means="What counts of each visit, what did not pass first. Choose a run to see all "
                 "of its nodes.",
                 columns={
+                    "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=110, leads=links.to_node()),
                     "check_name": column("Check", width=130, leads=links.to_check()),
                     "outcome": coloured("Outcome", width=100),
                     "detail": column("What it said"),
-                    "started_at": when("Began"),
                     "finished_at": when("Ended"),
                     "duration_s": column("Took", width=90, unit="s", decimals=1),
                     "attempt": column("Attempt", width=80),
                     "job_id": column("Job", width=90, unit="none"),
-                    "log_path": column("Log", width=380),
+                    "log_path": column("Log", width=300),
                 },
                 nothing="No visit of these runs has ended",
                 height=12,

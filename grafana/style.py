@@ -23,17 +23,20 @@ OF_VERDICTS = {
     "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
     "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
 }  # fmt: skip
+OF_DEBT = {name: one for name, one in OF_VERDICTS.items() if name not in ("fresh", "excluded")}
+"""Why a node is not proven."""
+
 OF_HOLDERS = {
     "nobody": "good", "check": "bad", "user": "warn", "slurm": "dead", "reservation": "idle",
     "unknown": "unclear",
 }  # fmt: skip
 OF_REACTIONS = {
-    "done": "bad", "joined": "bad", "noted": "warn", "pending": "accent", "waiting": "unclear",
-    "handed": "accent", "ready": "accent", "would": "idle", "no": "quiet", "undone": "good",
+    "done": "accent", "joined": "accent", "noted": "warn", "pending": "idle", "waiting": "unclear",
+    "handed": "idle", "ready": "idle", "would": "idle", "no": "quiet", "undone": "good",
     "passed": "good", "failed": "bad", "lost": "warn", "superseded": "quiet", "expired": "quiet",
     "discarded": "quiet", "aborted": "quiet",
 }  # fmt: skip
-"""What became of a reaction; one that stands takes a node from its users."""
+"""What became of a reaction."""
 
 OF_HOLDS = {
     "none": "good",
@@ -101,5 +104,8 @@ def coded() -> list[model.ValueMapping]:
 
 
 def names(texts: Mapping[str, str]) -> list[model.ValueMapping]:
-    """Return the colour of each text."""
-    return mapping({text: (text, name) for text, name in texts.items()})
+    """Return the colour of each text; no text has none."""
+    found = mapping({text: (text, name) for text, name in texts.items()})
+    nothing = model.ValueMappingResult(text="", color="transparent", index=len(texts))
+    found.append(model.ValueMap(options={"": nothing}))
+    return found

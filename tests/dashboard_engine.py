@@ -86,20 +86,7 @@ class History:
 
     def ask(self, sql: str) -> Answer:
         """Return the answer to *sql*, asked over HTTP by one who may only read."""
-        front = self.clickhouse.directory is not None
-        user, password = READER if front else self.clickhouse.writer
-        given = {
-            "database": self.settings.database, "user": user, "password": password, "readonly": "2",
-            "default_format": "JSONCompact", "output_format_json_quote_64bit_integers": "0",
-            "output_format_json_quote_denormals": "1",
-        }  # fmt: skip
-        scheme = "https" if self.settings.secure else "http"
-        url = f"{scheme}://{self.settings.host}:{self.settings.port}/?{urlencode(given)}"
-        try:
-            with urlopen(Request(url, data=sql.encode(), method="POST"), timeout=60) as answer:
-                return _answer(json.loads(answer.read()))
-        except HTTPError as error:
-            raise AssertionError(f"{error.read().decode()}\n{sql}") from error
+        return _answer(written(self.clickhouse, self.settings, sql))
 
     def shown(self, board: Dashboard, selection: "Selection") -> Shown:
         """Return what a reader sees who chose *selection*; what it lists is asked once."""
@@ -137,6 +124,24 @@ class Selection:
         wanted = [one for one in self.values.get(variable.name, offers) if one in offers] or offers
         several = list(wanted[: self.most or 1])
         return several if variable.multi else "".join(several[-1:])
+
+
+def written(clickhouse: ClickHouse, settings: StoreSettings, sql: str) -> dict[str, Any]:
+    """Return what one who may only read gets over HTTP as JSONCompact."""
+    user, password = READER if clickhouse.directory is not None else clickhouse.writer
+    given = {
+        "database": settings.database, "user": user, "password": password, "readonly": "2",
+        "default_format": "JSONCompact", "output_format_json_quote_64bit_integers": "0",
+        "output_format_json_quote_denormals": "1",
+    }  # fmt: skip
+    scheme = "https" if settings.secure else "http"
+    url = f"{scheme}://{settings.host}:{settings.port}/?{urlencode(given)}"
+    try:
+        with urlopen(Request(url, data=sql.encode(), method="POST"), timeout=60) as answer:
+            found: dict[str, Any] = json.loads(answer.read())
+    except HTTPError as error:
+        raise AssertionError(f"{error.read().decode()}\n{sql}") from error
+    return found
 
 
 def questions(board: Dashboard) -> Iterator[tuple[Panel, Target]]:
@@ -231,14 +236,14 @@ def _plain(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _answer(written: dict[str, Any]) -> Answer:
-    kinds = [column["type"] for column in written["meta"]]
+def _answer(found: dict[str, Any]) -> Answer:
+    kinds = [column["type"] for column in found["meta"]]
     return Answer(
-        names=[column["name"] for column in written["meta"]],
+        names=[column["name"] for column in found["meta"]],
         kinds=kinds,
         rows=[
             tuple(_value(value, kind) for value, kind in zip(row, kinds, strict=True))
-            for row in written["data"]
+            for row in found["data"]
         ],
     )
 

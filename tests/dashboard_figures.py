@@ -8,7 +8,7 @@ import polars as pl
 from analytics.flapping import HIGH, flapping
 from grafana.node import PEERS
 from grafana.runs import OF_STATUS
-from grafana.style import OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
+from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
 from tests.dashboard_seen import Seen
 
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
@@ -50,15 +50,15 @@ def wide(rows: pl.DataFrame, *by: str, names: Iterable[str], kind: str) -> pl.Da
     return rows.group_by(by).agg((pl.col(kind) == name).sum().alias(name) for name in names)
 
 
-def added(rows: pl.DataFrame, *by: str, column: str) -> pl.DataFrame:
-    """Return the means of a map's values in each interval and of each of *by*, added up."""
+def added(rows: pl.DataFrame, *by: str, column: str, names: Iterable[str]) -> pl.DataFrame:
+    """Return the means of a map's *names* in each interval and of each of *by*, added up."""
     entry = pl.element().struct
     values = [
         pl.col(column)
         .list.eval(entry.field("value").filter(entry.field("key") == name))
         .list.sum()
         .alias(name)
-        for name in OF_VERDICTS
+        for name in names
     ]
     means = rows.select("time", *by, *values).group_by("time", *by).mean()
     return means.drop(by).group_by("time").sum()
@@ -67,13 +67,13 @@ def added(rows: pl.DataFrame, *by: str, column: str) -> pl.DataFrame:
 def debt(seen: Seen) -> pl.DataFrame:
     """Return the coverage debt by reason."""
     samples = seen.coverage.with_columns(seen.time("at"))
-    return added(samples, "cluster", "check_name", column="debt")
+    return added(samples, "cluster", "check_name", column="debt", names=OF_DEBT)
 
 
 def verdicts(seen: Seen) -> pl.DataFrame:
     """Return what sweeps found."""
     sweeps = seen.sweeps.filter(error="").with_columns(seen.time("started_at"))
-    return added(sweeps, "cluster", column="verdicts")
+    return added(sweeps, "cluster", column="verdicts", names=OF_VERDICTS)
 
 
 def outcomes(seen: Seen) -> pl.DataFrame:
@@ -103,7 +103,9 @@ def held_or_failing(seen: Seen) -> pl.DataFrame:
     """Return the nodes that somebody holds, or on which something fails."""
     bad = (pl.col("holder_kind") != "") | (pl.col("failing").list.len() > 0)
     fails = pl.col("failing").list.join(", ").alias("fails")
-    return seen.nodes.filter(bad).select("node", BY.alias("held_by"), "holder", fails)
+    return seen.nodes.filter(bad).select(
+        "node", pl.col("holder_kind").alias("held_by"), "holder", fails
+    )
 
 
 def suspended(rows: pl.DataFrame) -> pl.DataFrame:
@@ -148,7 +150,7 @@ FLEET: Mapping[str, Figure] = {
     "Failing now": lambda seen: failing_now(seen, "fail"),
     "Last sweeps": last_sweeps,
     "How long sweeps take": lambda seen: seen.sweeps.group_by(seen.time("started_at")).agg(
-        pl.col("duration_s").max().alias("Value")
+        pl.col("duration_s").max().alias("longest")
     ),
     "Node-hours": lambda seen: seen.results.select(HOURS.alias("hours")),
     "Visits that gave way": lambda seen: one("visits", gave_way(seen)),
@@ -161,10 +163,10 @@ FLEET: Mapping[str, Figure] = {
 
 
 def quantiles(seen: Seen) -> pl.DataFrame:
-    """Return how the values of a metric are spread in each interval."""
+    """Return how the values of a metric are spread in each interval of a day or more."""
     shares = {"5 %": 0.05, "25 %": 0.25, "median": 0.5, "75 %": 0.75, "95 %": 0.95}
     values = _values(seen, seen.shown.scoped["metric"])
-    return values.group_by(seen.time("finished_at")).agg(
+    return values.group_by(seen.time("finished_at", least_s=86_400)).agg(
         pl.col("value").quantile(share, "linear").alias(name) for name, share in shares.items()
     )
 
@@ -238,7 +240,7 @@ CHECK: Mapping[str, Figure] = {
     "Results": lambda seen: one("results", seen.results.height),
     "Takes": lambda seen: one("middle_s", seen.judged["duration_s"].median()),
     "Pass rate over time": lambda seen: (
-        seen.judged.group_by(seen.time("finished_at")).agg(PASS_RATE.alias("Value"))
+        seen.judged.group_by(seen.time("finished_at")).agg(PASS_RATE.alias("pass rate"))
     ),
     "Outcomes": FLEET["Outcomes"],
     "Runs": newest_runs,
@@ -281,15 +283,17 @@ def beside_peers(seen: Seen) -> pl.DataFrame:
 
 def ended_by(seen: Seen) -> pl.DataFrame:
     """Return how reactions ended, and by whose hand."""
-    by = pl.when(pl.col("ended_by") == "").then(pl.lit("")).otherwise(" by " + pl.col("ended_by"))
+    nobody = (pl.col("ended_by") == "") | (pl.col("state") == "undone")
+    by = pl.when(nobody).then(pl.lit("")).otherwise(" by " + pl.col("ended_by"))
     ended = seen.decided.drop_nulls("ended_at")
-    kinds = count(ended, (pl.col("state") + by).alias("by"), name="reactions")
-    return kinds.sort("reactions", "by", descending=[True, False]).head(20)
+    kinds = count(ended, (pl.col("state") + by).alias("how"), name="reactions")
+    return kinds.sort("reactions", "how", descending=[True, False]).head(20)
 
 
 NODE: Mapping[str, Figure] = {
     "The node": lambda seen: seen.nodes.select(
-        "node", BY.alias("held_by"), "holder", "reason", "hardware", "verdict", "seen_at"
+        "node", pl.col("holder_kind").alias("held_by"), "holder", "reason", "hardware", "verdict",
+        "seen_at",
     ),
     "Reactions": lambda seen: seen.decided.select(
         "decided_at", "check_name", "kind", "state", "why", "ended_at", "ended_by"
@@ -330,7 +334,7 @@ REACTIONS: Mapping[str, Figure] = {
     "Decided, and what became of it": lambda seen: count(
         seen.decided, seen.time("decided_at"), "state"
     ),
-    "Ended by": ended_by,
+    "How they ended": ended_by,
     "Which": lambda seen: count(seen.decided, "kind", name="reactions"),
     "Reactions": lambda seen: seen.decided.select(
         "node", "decided_at", "check_name", "kind", "state", "why", "ended_at", "ended_by"

@@ -143,7 +143,7 @@ class Seen:
         end = self.shown.until
         return rows.filter((pl.col(column) <= end) & (pl.col(column) > end - length))
 
-    def time(self, column: str) -> pl.Expr:
-        """Return the interval in which a time of *column* is."""
-        length = f"{max(self.shown.interval_ms // 1000, 1)}s"
+    def time(self, column: str, *, least_s: int = 1) -> pl.Expr:
+        """Return the interval, of *least_s* or more, in which a time of *column* is."""
+        length = f"{max(self.shown.interval_ms // 1000, least_s)}s"
         return pl.col(column).dt.truncate(length).alias("time")

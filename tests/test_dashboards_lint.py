@@ -70,7 +70,9 @@ def link(old: str, new: str) -> Callable[[Written], object]:
 
 
 def other_column(board: Written) -> None:
-    panel(board, "Failing now")["fieldConfig"]["overrides"][0]["matcher"]["options"] = "host"
+    for override in panel(board, "Failing now")["fieldConfig"]["overrides"]:
+        if override["matcher"]["options"] == "node":
+            override["matcher"]["options"] = "host"
 
 
 @pytest.mark.parametrize("name", BOARDS)
@@ -151,7 +153,7 @@ def test_our_dashboards_have_no_faults(name: str) -> None:
          "Failing now: its link to cluster-doctor-check loses the shown time"),
         (link("${datasource:queryparam}", ""),
          "Failing now: its link to cluster-doctor-node loses the data source"),
-        (link("${cluster:queryparam}", ""),
+        (link("var-cluster=${__data.fields.cluster:percentencode}", ""),
          "Failing now: its link to cluster-doctor-node loses the cluster"),
     ],
 )  # fmt: skip

@@ -117,8 +117,8 @@ def fits_series(panel: Panel, answer: Answer) -> None:
     numbers = [bool(NUMBER.match(kind)) for kind in kinds[1 + texts :]]
     assert all(TEXT.match(kind) for kind in kinds[1 : 1 + texts])
     assert all(numbers)
-    assert numbers == [True] or (len(numbers) > 1 and not texts)
-    assert len(numbers) > 1 or names[-1] == "Value"
+    assert numbers
+    assert not texts or (len(numbers) == 1 and names[-1] == "Value")
     if panel.kind == "state-timeline":
         known = {*map(int, panel.mapped), NOTHING_KNOWN}
         assert {*answer.column("Value")} <= known
