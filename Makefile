@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := $(shell scripts/venv-path.sh)
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*bash' --)
 
-.PHONY: root demo test lint unit setup packages format bench clean
+.PHONY: root demo test lint unit setup packages format bench pictures clean
 
 demo: root setup
 	@$(VENV)/bin/python -m tests.lab.demo
@@ -36,6 +36,11 @@ format: setup
 
 bench: setup
 	@$(VENV)/bin/python -m tests.benchmarks
+
+pictures: setup
+	@scripts/install-debian.sh chromium fonts-inter fonts-dejavu-core pngquant
+	@$(VENV)/bin/python -m tests.dashboard_pictures --into docs
+	@pngquant --force --ext .png --skip-if-larger --quality 60-90 --speed 1 docs/*.png
 
 clean:
 	rm -rf .venv dist build .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache

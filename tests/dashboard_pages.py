@@ -35,7 +35,7 @@ def page(
     written["panels"] = _laid_out(written["panels"], shown)
     _choose(written, shown)
     return Page(
-        name=f"{written['title'].lower()}-{theme}",
+        name=written["title"].lower() if theme == "dark" else f"{written['title'].lower()}-{theme}",
         dashboard=written,
         answers={
             panel["id"]: [
