@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from pathlib import Path
 
 from analytics.clickhouse import ClickHouseStore
@@ -20,9 +21,12 @@ from analytics.tables import TABLES
 from slurm_hooks.store_settings import StoreSettings
 from tests.benchmarks.table import Row
 from tests.clickhouse import REAL, ClickHouse, real, start
+from tests.dashboard_engine import BOARDS, Selection, choose, repeats
+from tests.dashboard_engine import questions as asked_by
 from tests.fleet import Fleet
 from tests.fleet_living import nothing
 from tests.fleet_store import fill_once, make
+from tests.grafana_macros import Shown, expand
 
 RESULTS = 10_000_000
 DAYS = 90.0
@@ -48,34 +52,29 @@ class Store:
     """How long filling it took; 0: it was filled before."""
 
 
-def questions() -> Iterable[Question]:
-    """Yield what panels ask; these stand in for the dashboards."""
-    yield (
-        "fleet", "nodes by state and holder",
-        "SELECT state, holder_kind, count() FROM nodes GROUP BY ALL ORDER BY ALL",
-    )  # fmt: skip
-    yield (
-        "coverage",
-        "proven share by day",
-        """
-        SELECT toStartOfDay(at) AS day, check_name, avg(share) FROM coverage
-        WHERE at > now() - INTERVAL 30 DAY GROUP BY ALL ORDER BY ALL
-        """,
-    )
-    yield (
-        "checks",
-        "rate of failures by check and day",
-        """
-        SELECT check_name, toDate(finished_at) AS day, countIf(outcome = 'fail') / count()
-        FROM history WHERE finished_at >= now() - INTERVAL 30 DAY GROUP BY ALL ORDER BY ALL
-        """,
-    )
+def questions(server: Server, until: datetime) -> Iterator[Question]:
+    """Yield what every panel and variable asks for everything, of the time that it shows itself."""
+    for title, board in BOARDS.items():
+        shown = choose(board, _ALL, until=until, ask=partial(_listed, server))
+        for variable in board.variables:
+            if variable.kind == "query":
+                yield title, f"variable {variable.name}", expand(variable.sql, shown)
+        for panel, target in asked_by(board):
+            seen = next(repeats(panel, shown))
+            yield title, panel.title, expand(target.sql, seen)
+
+
+_ALL = Selection(name="all", most=None)
+
+
+def _listed(server: Server, sql: str, shown: Shown) -> list[str]:
+    return [str(row[0]) for row in server.answer(expand(sql, shown)).rows]
 
 
 def rows(
     results: int = RESULTS,
     *,
-    asked: Callable[[], Iterable[Question]] = questions,
+    asked: Callable[[Server, datetime], Iterable[Question]] = questions,
     directory: Path | None = None,
     say: Callable[[str], None] = nothing,
 ) -> list[Row]:
@@ -85,7 +84,7 @@ def rows(
     """
     with _filled(results, directory, say) as store:
         found = _facts(store)
-        for dashboard, panel, sql in asked():
+        for dashboard, panel, sql in asked(store.server, _latest(store.server)):
             took = timed(store.server, sql)
             found.append(
                 Row(
@@ -96,6 +95,13 @@ def rows(
                 )
             )
     return found
+
+
+def _latest(server: Server) -> datetime:
+    """Return when the history ends: a kept directory is as old as it is."""
+    found = server.rows("SELECT max(finished_at) FROM sweep_rows")[0][0]
+    assert isinstance(found, datetime)
+    return found.replace(microsecond=0) + timedelta(seconds=1)
 
 
 def timed(server: Server, sql: str) -> float:
