@@ -84,12 +84,7 @@ def runs(scope: Scope, most: int) -> Question:
     """Ask for the latest runs that were planned in this time, by what `runs` calls its columns."""
     where, bound = _where(scope, "cluster = {cluster:String}")
     where += " AND batch >= {first:String} AND batch <= {last:String}"
-    # Which batches come first, so that no more than these are counted.
-    every = " UNION ALL ".join(
-        f"SELECT batch FROM {table} WHERE {where}"  # noqa: S608 bound
-        for table in ("results", "batches")
-    )
-    latest = f"SELECT DISTINCT batch FROM ({every}) ORDER BY batch DESC LIMIT {most:d}"  # noqa: S608
+    latest = story.newest_batches(where, most)
     sql = (
         "SELECT batch, status, planned, ended, pass, warn, fail, error, created_at, "  # noqa: S608
         f"duration_s FROM runs WHERE {where} AND batch IN ({latest}) "

@@ -54,6 +54,15 @@ def grounds(where: str, *, most: int = 1000) -> str:
     )
 
 
+def newest_batches(where: str, most: int) -> str:
+    """Ask for the ids of the newest batches, so that no more than their visits are looked at."""
+    every = " UNION ALL ".join(
+        f"SELECT batch FROM {table} WHERE {where}"  # noqa: S608 ours
+        for table in ("results", "batches")
+    )
+    return f"SELECT DISTINCT batch FROM ({every}) ORDER BY batch DESC LIMIT {most:d}"  # noqa: S608
+
+
 def reactions(where: str, *, more: str = "") -> str:
     """Ask what was decided, the newest first; *more* names columns before the usual ones."""
     return (

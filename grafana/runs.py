@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from analytics import story
 from grafana import links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, coloured, column, graded, when
@@ -17,6 +18,7 @@ PLANNED = (
 )
 """That a run's batch was planned in the shown time: its id begins with when."""
 
+_MOST_BATCHES = 200
 BATCH = chosen("batch", "batch")
 _OF = both(PLANNED, CLUSTER, CHECK)
 
@@ -58,7 +60,9 @@ def runs_sql(where: str, *, most: int) -> str:
                preempted + cancelled + not_started AS gave_way, duration_s, batch,
                arrayStringConcat(
                    arraySlice(arrayMap(one -> one.node, failed_jobs), 1, 10), ', ') AS failed_on
-        FROM runs WHERE {PLANNED} AND {where}
+        FROM runs
+        WHERE {PLANNED} AND {where}
+          AND batch IN ({story.newest_batches(both(PLANNED, where), most)})
         ORDER BY batch DESC, check_name LIMIT {most}
     """
 
@@ -114,6 +118,7 @@ def _recent() -> Row:
 
 
 def _visits() -> Row:
+    newest = story.newest_batches(both(PLANNED, CLUSTER, CHECK, BATCH), _MOST_BATCHES)
     return Row(
         title="Visits",
         panels=(
@@ -122,13 +127,14 @@ def _visits() -> Row:
                 f"""
                 SELECT cluster, node, check_name, outcome, detail, finished_at,
                        duration_s, attempt, job_id, log_path
-                FROM visits WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)}
+                FROM visits
+                WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)} AND batch IN ({newest})
                 ORDER BY transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn',
                                              'pass'], [0, 1, 2, 3, 4, 9], 5),
                          finished_at DESC, node, check_name LIMIT 500
                 """,
-                means="What counts of each visit, what did not pass first. Choose a run to see all "
-                "of its nodes.",
+                means=f"What counts of each visit of the newest {_MOST_BATCHES} batches, what did not "
+                "pass first. Choose a run to see all of its nodes.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=110, leads=links.to_node()),

@@ -1,15 +1,16 @@
 -- One row per run: one check over one batch. While visits are missing it is InProgress; then Failed
 -- if a check failed, Error if Slurm never took the batch or a check or a node broke, else Complete.
 -- Where `batches` has no row, planned is NULL and what ended counts as all. Filters on cluster,
--- check_name and batch reach the tables.
+-- check_name and batch reach the tables. The status is made of numbers, so that whoever asks for no
+-- lists reads none.
 CREATE OR REPLACE VIEW runs AS
 SELECT
     cluster, check_name, batch,
     concat('cluster-doctor:', batch) AS name,
     multiIf(
         ended < planned, 'InProgress',
-        notEmpty(failed_jobs), 'Failed',
-        notEmpty(errored_jobs), 'Error',
+        fail > 0, 'Failed',
+        error + timeout + node_fail > 0 OR (known AND isNull(plan.3) AND not_started > 0), 'Error',
         'Complete'
     ) AS status,
     if(known, plan.1, NULL) AS planned,
