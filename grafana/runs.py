@@ -133,8 +133,8 @@ def _visits() -> Row:
                                              'pass'], [0, 1, 2, 3, 4, 9], 5),
                          finished_at DESC, node, check_name LIMIT 500
                 """,
-                means=f"What counts of each visit of the newest {_MOST_BATCHES} batches, what did not "
-                "pass first. Choose a run to see all of its nodes.",
+                means=f"What counts of each visit of the newest {_MOST_BATCHES} batches, what did "
+                "not pass first. Choose a run to see all of its nodes.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=110, leads=links.to_node()),
