@@ -20,23 +20,35 @@ from analytics.report_parts import HOUR_S, daily_plots, with_units
 from analytics.report_question import Scope
 
 
+class FleetAnswers(NamedTuple):
+    """What was asked for a report on the fleet."""
+
+    taken: pl.DataFrame
+    """node and out, how often each was taken from users."""
+    held: pl.DataFrame
+    """Nodes that somebody kept from their users at the end."""
+    reactions: pl.DataFrame
+    sweeps: pl.DataFrame
+    """The newest of each."""
+
+
 def fleet_report(
     scope: Scope,
     past: Past,
     facts: Facts,
-    held: pl.DataFrame,
+    answers: FleetAnswers,
     *,
     rules: Sequence[MetricRule],
     weights: Weights,
     now: datetime,
     is_current: bool,
 ) -> Report:
-    """Return the report. *held* has node and out, how often each was taken from users.
+    """Return the report.
 
     What holds only now (coverage, what fails) is left out unless the window *is_current*.
     """
     lost = worst(losses(past.series, facts.nodes, rules))
-    sour = lemons(past.visits, held, past.visits, weights=weights).filter("is_lemon")
+    sour = lemons(past.visits, answers.taken, past.visits, weights=weights).filter("is_lemon")
     current = _current(facts, past, now) if is_current else _Current({}, (), ())
     cost_s = float(past.daily["node_s"].sum())
     summary = {
@@ -45,6 +57,8 @@ def fleet_report(
         "regressions": lost.height,
         "regressions_fail": lost.filter(pl.col("verdict") == FAIL).height,
         "lemons": sour.height,
+        "held": answers.held.height,
+        "last_sweep_at": answers.sweeps["started_at"].max(),
         "results": int(past.daily["results"].sum()),
         "node_hours": cost_s / HOUR_S,
     }
@@ -61,10 +75,13 @@ def fleet_report(
         plots=[*daily_plots(past.daily)],
         sections=[
             *current.sections,
+            _held(answers.held),
             _regressions(lost, rules),
             _flapping(past.flaps),
             _lemons(sour),
             _checks(past),
+            _reactions(answers.reactions),
+            _sweeps(answers.sweeps),
         ],
     )
 
@@ -181,6 +198,24 @@ def _said(row: Cells) -> str:
     return f"{row['detail']}" if row["confirmed"] else f"(to be confirmed) {row['detail']}"
 
 
+def _held(held: pl.DataFrame) -> Section:
+    return Section(
+        key="held",
+        title="Held nodes",
+        note="as the last sweep of the time saw them",
+        rows=held,
+        columns=(
+            NODE,
+            ReportColumn(name="state", title="STATE"),
+            ReportColumn(name="holder", title="HOLDER"),
+            ReportColumn(name="holder_kind"),
+            ReportColumn(name="held_since", title="SINCE", kind=Kind.TIME),
+            ReportColumn(name="reason", title="REASON", flexible=True),
+        ),
+        nothing="none",
+    )
+
+
 def _regressions(lost: pl.DataFrame, rules: Sequence[MetricRule]) -> Section:
     return Section(
         key="regressions",
@@ -245,4 +280,47 @@ def _checks(past: Past) -> Section:
         ),
         nothing="no results in this time",
         most=50,
+    )
+
+
+def _reactions(decided: pl.DataFrame) -> Section:
+    return Section(
+        key="reactions",
+        title="Reactions",
+        note="the newest first",
+        rows=decided,
+        columns=(
+            ReportColumn(name="decided_at", title="DECIDED", kind=Kind.TIME),
+            NODE,
+            CHECK,
+            ReportColumn(name="kind", title="REACTION"),
+            ReportColumn(name="state", title="STATE"),
+            ReportColumn(name="why", title="WHY", flexible=True),
+            ReportColumn(name="detail"),
+            ReportColumn(name="ended_at"),
+            ReportColumn(name="ended_by"),
+        ),
+        nothing="none",
+        most=5,
+    )
+
+
+def _sweeps(sweeps: pl.DataFrame) -> Section:
+    return Section(
+        key="sweeps",
+        title="Sweeps",
+        note="the newest first",
+        rows=sweeps,
+        columns=(
+            ReportColumn(name="started_at", title="BEGAN", kind=Kind.TIME),
+            ReportColumn(name="duration_s", title="TOOK", kind=Kind.LENGTH),
+            ReportColumn(name="nodes"),
+            ReportColumn(name="free", title="FREE", kind=Kind.COUNT),
+            ReportColumn(name="planned", title="PLANNED", kind=Kind.COUNT),
+            ReportColumn(name="visits", title="VISITS", kind=Kind.COUNT),
+            ReportColumn(name="ingested", title="RESULTS", kind=Kind.COUNT),
+            ReportColumn(name="said", title="SAID", flexible=True),
+        ),
+        nothing="none in this time",
+        most=3,
     )

@@ -8,10 +8,10 @@ from analytics import story
 
 Question = tuple[str, Mapping[str, object]]
 
-_WINDOW = (
-    "finished_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC')"
-    " AND finished_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+_SINCE, _UNTIL = (
+    f"fromUnixTimestamp64Milli({{{name}:Int64}}, 'UTC')" for name in ("since", "until")
 )
+_WINDOW = f"finished_at >= {_SINCE} AND finished_at <= {_UNTIL}"
 _OF_CLUSTER = f"cluster = {{cluster:String}} AND {_WINDOW}"
 
 
@@ -95,28 +95,48 @@ def runs(scope: Scope, most: int) -> Question:
     return sql, {**bound, "first": first, "last": f"{last}~"}
 
 
-def held(scope: Scope) -> Question:
+def taken(scope: Scope) -> Question:
     """Ask how often each node was taken from users, or found taken when a check failed."""
     where, bound = _where(scope, "cluster = {cluster:String}")
     sql = (
         "SELECT node, toUInt32(count()) AS out "  # noqa: S608 bound
         f"FROM reactions WHERE {where} AND kind IN ('drain', 'reserve') "
         "AND isNotNull(done_at) AND state != 'joined' "
-        "AND done_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
-        "AND done_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC') "
+        f"AND done_at >= {_SINCE} AND done_at <= {_UNTIL} "
         "GROUP BY node ORDER BY node"
     )
     return sql, bound
 
 
-def reactions(scope: Scope) -> Question:
-    """Ask what was decided about these nodes, the newest first."""
+def holds(scope: Scope) -> Question:
+    """Ask which nodes somebody kept from their users at the end of the time, the latest first."""
     where, bound = _where(scope, "cluster = {cluster:String}")
-    window = (
-        "decided_at >= fromUnixTimestamp64Milli({since:Int64}, 'UTC') "
-        "AND decided_at <= fromUnixTimestamp64Milli({until:Int64}, 'UTC')"
+    nodes = story.nodes_then(_UNTIL, where, "holder_kind != ''")
+    sql = (
+        f"SELECT node, {story.STATE} AS state, holder, holder_kind, held_since, reason "  # noqa: S608
+        f"FROM ({nodes}) ORDER BY held_since DESC NULLS LAST, node"
     )
-    return story.reactions(f"{where} AND {window}"), bound
+    return sql, bound
+
+
+def sweeps(scope: Scope, most: int) -> Question:
+    """Ask for the newest sweeps of the time."""
+    window = f"started_at >= {_SINCE} AND started_at <= {_UNTIL}"
+    where, bound = _where(scope, f"cluster = {{cluster:String}} AND {window}")
+    return story.sweeps(where, most=most), bound
+
+
+def latest_reactions(scope: Scope, most: int) -> Question:
+    """Ask what was decided lately about any node, the newest first."""
+    sql, bound = reactions(scope, more="node, ")
+    return f"{sql} LIMIT {most:d}", bound
+
+
+def reactions(scope: Scope, *, more: str = "") -> Question:
+    """Ask what was decided about these nodes, the newest first; as `story.reactions`."""
+    where, bound = _where(scope, "cluster = {cluster:String}")
+    window = f"decided_at >= {_SINCE} AND decided_at <= {_UNTIL}"
+    return story.reactions(f"{where} AND {window}", more=more), bound
 
 
 def _where(scope: Scope, first: str, of: Slice = WHOLE) -> Question:

@@ -69,3 +69,35 @@ def reactions(where: str, *, more: str = "") -> str:
         f"SELECT {more}{_REACTIONS} FROM reactions WHERE {where} "  # noqa: S608 ours
         "ORDER BY decided_at DESC, id"
     )
+
+
+def nodes_then(until: str, where: str, then: str = "1") -> str:
+    """Ask for the nodes as they were at *until*.
+
+    *where* chooses nodes by what never changes, *then* by how they were. Each is written once a
+    day at the least.
+    """
+    return f"""
+        SELECT * FROM
+        (
+            SELECT * FROM node_states
+            WHERE seen_at <= {until} AND seen_at > {until} - INTERVAL 2 DAY AND {where}
+            ORDER BY seen_at DESC
+            LIMIT 1 BY cluster, node
+        )
+        WHERE state != '' AND {then}
+    """.strip()  # noqa: S608 ours
+
+
+STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
+"""A node's state and its flags, as scontrol writes them."""
+
+_SAID = "if(error != '', error, arrayStringConcat(arrayConcat(refused, warnings), '; '))"
+
+
+def sweeps(where: str, *, most: int) -> str:
+    """Ask for the newest sweeps, each with what it said: its error, else refusals and warnings."""
+    return (
+        "SELECT cluster, started_at, duration_s, nodes, free, planned, visits, ingested, "  # noqa: S608
+        f"{_SAID} AS said FROM sweeps WHERE {where} ORDER BY started_at DESC LIMIT {most:d}"
+    )

@@ -13,7 +13,7 @@ from analytics.past import RESULTS, Past, empty, read_grounds, read_past, read_s
 from analytics.regression import LEAST_PEERS, SERIES, VALUES, MetricRule
 from analytics.report import Report
 from analytics.report_check import CheckAnswers, check_report
-from analytics.report_fleet import fleet_report
+from analytics.report_fleet import FleetAnswers, fleet_report
 from analytics.report_node import NodeAnswers, node_report, peers
 from analytics.report_question import Question, Scope
 from analytics.store import open_store
@@ -22,8 +22,8 @@ from checks.report_facts import read_facts
 from slurm_hooks.cli import App
 from slurm_hooks.errors import StoreError
 
-_RUNS = 200
-"""More runs of a check than anybody looks at."""
+_RUNS, _REACTIONS, _SWEEPS = 200, 1000, 200
+"""More than anybody looks at."""
 
 
 class Source:
@@ -52,12 +52,17 @@ class Source:
         lemon = self._settings.lemon
         recent = max(scope.since, scope.until - lemon.window)
         past = read_past(self._store, scope, self._rules, recent=recent) if self._store else empty()
-        held = self._ask(question.held(replace(scope, since=recent)), HELD)
+        answers = FleetAnswers(
+            taken=self._ask(question.taken(replace(scope, since=recent)), TAKEN),
+            held=self._ask(question.holds(scope), HELD),
+            reactions=self._ask(question.latest_reactions(scope, _REACTIONS), DECIDED),
+            sweeps=self._ask(question.sweeps(scope, _SWEEPS), SWEEP).drop("cluster"),
+        )
         return fleet_report(
             scope,
             past,
             self._facts,
-            held,
+            answers,
             rules=self._rules,
             weights=Weights(
                 node_fail=lemon.node_fail,
@@ -156,7 +161,30 @@ def metric_rules(catalogue: Catalogue) -> Sequence[MetricRule]:
 
 
 _TIME = pl.Datetime("ms", "UTC")
-HELD: pl.Schema = pl.Schema({"node": pl.String(), "out": pl.UInt32()})
+TAKEN: pl.Schema = pl.Schema({"node": pl.String(), "out": pl.UInt32()})
+HELD: pl.Schema = pl.Schema(
+    {
+        "node": pl.String(),
+        "state": pl.String(),
+        "holder": pl.String(),
+        "holder_kind": pl.String(),
+        "held_since": _TIME,
+        "reason": pl.String(),
+    }
+)
+SWEEP: pl.Schema = pl.Schema(
+    {
+        "cluster": pl.String(),
+        "started_at": _TIME,
+        "duration_s": pl.Float64(),
+        "nodes": pl.UInt32(),
+        "free": pl.UInt32(),
+        "planned": pl.UInt32(),
+        "visits": pl.UInt32(),
+        "ingested": pl.UInt32(),
+        "said": pl.String(),
+    }
+)
 RUN: pl.Schema = pl.Schema(
     {
         "batch": pl.String(),
@@ -201,3 +229,4 @@ REACTIONS: pl.Schema = pl.Schema(
         "ended_by": pl.String(),
     }
 )
+DECIDED: pl.Schema = pl.Schema({"node": pl.String(), **REACTIONS})

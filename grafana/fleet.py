@@ -2,6 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
+from analytics import story
 from grafana import links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, measured, when
@@ -12,7 +13,6 @@ from grafana.select import (
     ITS_PARTITION,
     PARTITION,
     RESULTS,
-    STATE,
     averaged,
     both,
     counted,
@@ -179,7 +179,7 @@ def _nodes() -> Row:
             panels.bars(
                 "Nodes by state",
                 f"""
-                SELECT {STATE} AS state_shown, count() AS nodes
+                SELECT {story.STATE} AS state_shown, count() AS nodes
                 FROM ({_NODES}) GROUP BY state_shown ORDER BY nodes DESC, state_shown LIMIT 20
                 """,
                 means="As scontrol show node has it, at the last sweep of the shown time.",
@@ -212,7 +212,7 @@ def _nodes() -> Row:
             panels.rows(
                 "Held or failing",
                 f"""
-                SELECT cluster, node, {STATE} AS state_shown, holder_kind AS held_by, holder,
+                SELECT cluster, node, {story.STATE} AS state_shown, holder_kind AS held_by, holder,
                        held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
                 FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
                 ORDER BY held_since DESC NULLS LAST, node LIMIT 500
@@ -292,13 +292,7 @@ def _sweeps() -> Row:
         panels=(
             panels.rows(
                 "Last sweeps",
-                f"""
-                SELECT cluster, started_at, duration_s, nodes, free, planned, visits, ingested,
-                       if(error != '', error,
-                          arrayStringConcat(arrayConcat(refused, warnings), '; ')) AS said
-                FROM sweeps WHERE $__timeFilter(started_at) AND {CLUSTER}
-                ORDER BY started_at DESC LIMIT 100
-                """,
+                story.sweeps(both("$__timeFilter(started_at)", CLUSTER), most=100),
                 means="What each sweep found, planned and took in, and what kept it from that.",
                 columns={
                     "cluster": CLUSTER_COLUMN,

@@ -6,7 +6,7 @@ from analytics import story
 from grafana import links, panels, style
 from grafana.board import Marks, Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, when
-from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, STATE, both, nodes_then
+from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, both, nodes_then
 from grafana.style import OF_HOLDERS, OF_REACTIONS
 from grafana.variables import CLUSTERS, METRICS, ONE_NODE
 
@@ -51,7 +51,7 @@ def _now() -> Row:
             panels.rows(
                 "The node",
                 f"""
-                SELECT cluster, node, {STATE} AS state_shown,
+                SELECT cluster, node, {story.STATE} AS state_shown,
                        holder_kind AS held_by, holder, held_since,
                        reason, hardware, verdict, detail, seen_at
                 FROM ({_NODE}) ORDER BY cluster, node LIMIT 20

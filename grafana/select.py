@@ -2,6 +2,8 @@
 
 from collections.abc import Iterable
 
+from analytics import story
+
 
 def chosen(column: str, variable: str) -> str:
     """Return the condition that *column* is among what the reader chose; 1=1 where that is all."""
@@ -31,9 +33,6 @@ RESULTS = (
 """That a result ended in the shown time. A batch's id begins with its time, and by the batch the
 store leaves out whole months; none is a week older than its results."""
 
-STATE = "concat(state, arrayStringConcat(arrayMap(flag -> concat('+', flag), flags)))"
-"""A node's state and its flags, as scontrol writes them."""
-
 HOLDER = "if(holder_kind = '', 'nobody', holder_kind)"
 """Who keeps a node from its users."""
 
@@ -59,21 +58,8 @@ def known(number: str) -> str:
 
 
 def nodes_then(where: str, then: str = "1") -> str:
-    """Ask for the nodes as they were at the end of the shown time.
-
-    *where* chooses nodes by what never changes, *then* by how they were. Each is written once a
-    day at the least.
-    """
-    return f"""
-        SELECT * FROM
-        (
-            SELECT * FROM node_states
-            WHERE seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {where}
-            ORDER BY seen_at DESC
-            LIMIT 1 BY cluster, node
-        )
-        WHERE state != '' AND {then}
-    """.strip()
+    """Ask for the nodes as they were at the end of the shown time; as `story.nodes_then`."""
+    return story.nodes_then("$__toTime", where, then)
 
 
 def coverage_then(where: str) -> str:

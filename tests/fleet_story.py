@@ -12,8 +12,10 @@ from analytics.coverage import PAIRS
 from analytics.fleet_facts import FAILING, NODES, Facts
 from analytics.past import RESULTS, Past, summed
 from analytics.regression import VALUES, MetricRule
+from analytics.report_fleet import FleetAnswers
 from analytics.report_question import Scope
 from analytics.result import Result, result
+from checks.reporting import DECIDED, HELD, SWEEP, TAKEN
 from slurm_hooks.record import Evidence, Outcome, Record
 
 NOW = datetime(2030, 3, 2, 12, 0, tzinfo=UTC)
@@ -134,3 +136,29 @@ def facts_of(rows: list[Result]) -> Facts:
             orient="row",
         ),
     )  # fmt: skip
+
+
+def answers() -> FleetAnswers:
+    """What else the history says at the end of the story: n1 is drained, and one sweep failed."""
+    decided = NOW - timedelta(minutes=58)
+    sweeps = [
+        ("alpha", NOW - timedelta(minutes=minutes), 1.5, 9, 7, 2, 2, 4, said)
+        for minutes, said in ((3, ""), (8, "slurmctld does not answer"))
+    ]
+    return FleetAnswers(
+        taken=pl.DataFrame({"node": ["n1"], "out": [2]}, schema=TAKEN),
+        held=pl.DataFrame(
+            [("n1", "IDLE+DRAIN", "check storage", "check", decided, "disk: storage: /var/tmp")],
+            schema=HELD, orient="row",
+        ),
+        reactions=pl.DataFrame(
+            [("n1", decided, "storage", "drain", "done", "", "/var/tmp", None, "")],
+            schema=DECIDED, orient="row",
+        ),
+        sweeps=pl.DataFrame(sweeps, schema=SWEEP, orient="row").drop("cluster"),
+    )  # fmt: skip
+
+
+def no_answers() -> FleetAnswers:
+    """Of what nothing is known."""
+    return FleetAnswers(*(frame.clear() for frame in answers()))

@@ -26,10 +26,9 @@ from analytics.report_json import as_json
 from analytics.report_node import peers
 from analytics.report_text import text
 from analytics.table import cells_of
-from tests.fleet_story import NOW, RULES, SCOPE, facts_of, past_of, story
+from tests.fleet_story import NOW, RULES, SCOPE, answers, facts_of, no_answers, past_of, story
 
 WEIGHTS = Weights(node_fail=3, node_fail_rate=10, out=2, fail=1, score=6)
-HELD = pl.DataFrame({"node": ["n1"], "out": [2]}, schema={"node": pl.String, "out": pl.UInt32})
 ROWS = [*story()]
 
 
@@ -46,7 +45,7 @@ def _in_utc() -> Iterator[None]:
 
 def fleet(*, is_current: bool = True) -> Report:
     return fleet_report(
-        SCOPE, past_of(ROWS), facts_of(ROWS), HELD,
+        SCOPE, past_of(ROWS), facts_of(ROWS), answers(),
         rules=RULES, weights=WEIGHTS, now=NOW, is_current=is_current,
     )  # fmt: skip
 
@@ -75,6 +74,10 @@ NODE  CHECK    SINCE                DETAIL
 n1    storage  2030-03-02T09:59:00  /var/tmp: <script>alert('x')</script> \x1b[…
 n3    storage  2030-03-02T09:57:00  /var/tmp: <script>alert('x')</script> \x1b[…
 
+Held nodes (as the last sweep of the time saw them)
+NODE  STATE       HOLDER         SINCE                REASON
+n1    IDLE+DRAIN  check storage  2030-03-02T11:02:00  disk: storage: /var/tmp
+
 Regressions (against the past, the peers, and their spread)
 NODE  CHECK    METRIC            VERDICT   NOW  USUAL  CHANGE  AGAINST
 n2    storage  write_bytes_per…  warn     803M     1G  -19.9%  past, peers, sp…
@@ -92,6 +95,15 @@ Checks (the lowest pass rate first)
 CHECK    JUDGED   PASS          95%  FAILURES    MTBF  NODE-HOURS
 storage     355  97.7%  95.6%-98.9%         8  42d18h         9.0
 cpu          89   100%   95.9%-100%         0   >108d         2.2
+
+Reactions (the newest first)
+DECIDED              NODE  CHECK    REACTION  STATE  WHY
+2030-03-02T11:02:00  n1    storage  drain     done
+
+Sweeps (the newest first)
+BEGAN                TOOK  FREE  PLANNED  VISITS  RESULTS  SAID
+2030-03-02T11:57:00    2s     7        2       2        4
+2030-03-02T11:52:00    2s     7        2       2        4  slurmctld does not a…
 """
 
 
@@ -126,7 +138,7 @@ def test_a_window_that_ended_says_nothing_of_now() -> None:
 
 def test_where_nothing_was_recorded_every_section_says_so() -> None:
     made = fleet_report(
-        SCOPE, empty(), NOTHING, HELD.clear(),
+        SCOPE, empty(), NOTHING, no_answers(),
         rules=RULES, weights=WEIGHTS, now=NOW, is_current=True,
     )  # fmt: skip
     assert written(made)[1:] == [
@@ -139,6 +151,8 @@ def test_where_nothing_was_recorded_every_section_says_so() -> None:
         "",
         "Failing now: nothing",
         "",
+        "Held nodes: none",
+        "",
         "Regressions: none",
         "",
         "Flapping: nothing",
@@ -146,6 +160,10 @@ def test_where_nothing_was_recorded_every_section_says_so() -> None:
         "Lemons: none",
         "",
         "Checks: no results in this time",
+        "",
+        "Reactions: none",
+        "",
+        "Sweeps: none in this time",
     ]
     assert json.loads(as_json(made))["coverage"] == []
     assert "no check is for any node that is known" in html(made)
@@ -292,8 +310,8 @@ def test_a_fail_that_is_not_confirmed_says_so() -> None:
     facts = facts_of(ROWS)
     unsure = facts.failing.with_columns(confirmed=pl.lit(value=False))
     made = fleet_report(
-        SCOPE, past_of(ROWS), Facts(nodes=facts.nodes, pairs=facts.pairs, failing=unsure), HELD,
-        rules=RULES, weights=WEIGHTS, now=NOW, is_current=True,
+        SCOPE, past_of(ROWS), Facts(nodes=facts.nodes, pairs=facts.pairs, failing=unsure),
+        answers(), rules=RULES, weights=WEIGHTS, now=NOW, is_current=True,
     )  # fmt: skip
     assert sum("(to be confirmed) /var/tmp" in line for line in written(made)) == 2
 

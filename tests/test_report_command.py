@@ -12,14 +12,16 @@ from polars.testing import assert_frame_equal
 
 from analytics import report_question
 from analytics.embedded import EmbeddedStore
-from analytics.frame import frame, reaction_frame
+from analytics.frame import frame, reaction_frame, told_frame
 from analytics.past import Past, read_past, read_series
 from analytics.reaction_row import ReactionRow
 from analytics.report_question import Scope
-from analytics.tables import REACTIONS
+from analytics.tables import NODES, REACTIONS, SWEEPS
 from tests.command_line import Site, new_site
 from tests.fleet_story import BAD, NODE_NAMES, RULES, story
+from tests.history_examples import NOW
 from tests.reaction_examples import give_slurm, shown_node
+from tests.sweep_examples import sweep_file
 
 HERE = datetime.now(UTC).replace(microsecond=0)
 ROWS = [*story(HERE)]
@@ -203,3 +205,29 @@ def test_bands_are_quantiles_of_a_day(store: EmbeddedStore) -> None:
     assert all(low <= middle <= high for low, middle, high in found["bounds"].to_list())
     assert found.height in {40, 41}
     assert store.query(*report_question.bands(SCOPE, ["write_bytes_per_s"], 10)).is_empty()
+
+
+def test_holds_are_those_at_the_end_of_the_time_and_sweeps_the_newest(tmp_path: Path) -> None:
+    store = EmbeddedStore(tmp_path)
+    files = [
+        sweep_file(minutes=30, nodes=("n0", "n1")),
+        sweep_file(minutes=10, nodes=("n1",)),
+        sweep_file(minutes=10, cluster="beta"),
+    ]
+    freed = [node._replace(holder="", holder_kind="") for node in files[1].nodes]
+    rows = [*files[0].nodes, *freed, *files[2].nodes]
+    store.append(told_frame(rows, NODES), NODES)
+    store.append(told_frame([file.sweep for file in files], SWEEPS), SWEEPS)
+
+    def asked(minutes: int) -> tuple[list[str], int]:
+        until = NOW - timedelta(minutes=minutes)
+        scope = Scope(cluster="alpha", since=until - timedelta(hours=1), until=until)
+        held = store.query(*report_question.holds(scope))
+        sweeps = store.query(*report_question.sweeps(scope, 10))
+        assert sweeps["said"].to_list() == ["batch x; the pager is off; né"] * sweeps.height
+        assert sweeps["started_at"].is_sorted(descending=True)
+        return held["node"].to_list(), sweeps.height
+
+    assert asked(0) == (["n0"], 2)
+    assert asked(20) == (["n0", "n1"], 1)
+    assert asked(40) == ([], 0)

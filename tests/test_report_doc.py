@@ -16,8 +16,8 @@ from analytics.report_check import CheckAnswers, check_report
 from analytics.report_fleet import fleet_report
 from analytics.report_json import as_json
 from analytics.report_node import NodeAnswers, node_report
-from checks.reporting import BANDS, GROUNDS, HELD, REACTIONS, RUN
-from tests.fleet_story import NOW, RULES, SCOPE, facts_of, past_of, story
+from checks.reporting import BANDS, GROUNDS, REACTIONS, RUN
+from tests.fleet_story import NOW, RULES, SCOPE, answers, facts_of, no_answers, past_of, story
 
 DOC = (Path(__file__).parents[1] / "docs" / "report.md").read_text()
 ROWS = re.findall(r"^\| (`[^|]+`) \| ([^|]+) \| (.+) \|$", DOC.split("## JSON")[1], re.MULTILINE)
@@ -38,7 +38,7 @@ def reports() -> dict[str, Report]:
     )
     return {
         "fleet": fleet_report(
-            SCOPE, past, facts, nothing(HELD), rules=RULES, weights=WEIGHTS, now=NOW,
+            SCOPE, past, facts, answers(), rules=RULES, weights=WEIGHTS, now=NOW,
             is_current=True,
         ),
         "check": check_report(
@@ -90,7 +90,7 @@ def test_every_key_is_documented_and_no_other(kind: str) -> None:
 
 def test_reports_of_nothing_have_the_same_keys() -> None:
     made = fleet_report(
-        SCOPE, empty(), NOTHING, nothing(HELD), rules=[], weights=WEIGHTS, now=NOW, is_current=True
+        SCOPE, empty(), NOTHING, no_answers(), rules=[], weights=WEIGHTS, now=NOW, is_current=True
     )
     assert set(json.loads(as_json(made))) == set(documented("fleet"))
     assert nothing(SERIES).is_empty()
