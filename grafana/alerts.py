@@ -93,7 +93,7 @@ def _coverage_under_goal(goal: float) -> Alert:
         lasting="1h",
         severity="warning",
         summary="{{ .Labels.cluster }}: {{ humanizePercentage .Values.A.Value }} of the fleet is "
-        f"proven, and {goal:.0%} should be",
+        f"proven, and {goal * 100:g}% should be",
         description="Of all pairs of a node and a check that is for it, so many were judged within "
         "the check's max_age, at the latest sweep that counted.",
         panel="Proven share by check",

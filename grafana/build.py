@@ -56,7 +56,7 @@ def build(directory: Path, texts: Mapping[str, str]) -> list[str]:
     except OSError as error:
         raise StateError(f"{directory}: {error.strerror or error}") from error
     for name, text in texts.items():
-        if _read(directory / name) != text:
+        if _read(directory / name) != text.encode():
             write_durably(directory / name, text.encode(), mode=0o644)
     return said
 
@@ -67,7 +67,7 @@ def differences(directory: Path, texts: Mapping[str, str]) -> Iterator[str]:
         there = _read(directory / name)
         if there is None:
             yield f"{directory / name}: is missing"
-        elif there != text:
+        elif there != text.encode():
             yield f"{directory / name}: differs"
     for path in _others(directory, texts):
         yield f"{path}: no dashboard has this name"
@@ -78,10 +78,10 @@ def _others(directory: Path, texts: Mapping[str, str]) -> list[Path]:
     return sorted(set((directory / GENERATED).glob("*.json")) - known)
 
 
-def _read(path: Path) -> str | None:
+def _read(path: Path) -> bytes | None:
     try:
-        return path.read_text(encoding="utf-8")
+        return path.read_bytes()
     except FileNotFoundError:
         return None
-    except (OSError, UnicodeDecodeError) as error:
-        raise StateError(f"{path}: {error}") from error
+    except OSError as error:
+        raise StateError(f"{path}: {error.strerror or error}") from error

@@ -1,8 +1,15 @@
 """The command for Grafana's files: dashboards build."""
 
+import math
 from pathlib import Path
 
 import click
+
+
+def _number(_context: click.Context, _option: click.Parameter, value: float) -> float:
+    if math.isnan(value):  # which is outside of no range
+        raise click.BadParameter("nan is not in the range 0<x<=1.")
+    return value
 
 
 @click.group(short_help="Build the Grafana dashboards and alert rules.")
@@ -25,11 +32,14 @@ def dashboards() -> None:
 )  # fmt: skip
 @click.option(
     "--coverage-goal", type=click.FloatRange(0, 1, min_open=True), default=0.9, show_default=True,
-    help="Below which proven share of a cluster an alert rings.",
+    callback=_number, help="Below which proven share of a cluster an alert rings.",
 )  # fmt: skip
 @click.pass_context
 def build(context: click.Context, *, check: bool, into: Path | None, coverage_goal: float) -> None:
-    """Write dashboards and alert rules as files; those that are as they should be stay."""
+    """Write dashboards and alert rules as files; those that are as they should be stay.
+
+    What else is in the directory stays too, but for other dashboards in its `generated`.
+    """
     from grafana import build as builder  # noqa: PLC0415 loads Grafana's SDK
 
     directory, texts = into or builder.HOME, builder.made(coverage_goal=coverage_goal)
@@ -37,7 +47,7 @@ def build(context: click.Context, *, check: bool, into: Path | None, coverage_go
     for line in said:
         click.echo(line)
     if check and any(builder.differences(directory, texts)):
-        click.echo("cluster-doctor dashboards build writes them anew", err=True)
+        click.echo("the same without --check puts that right", err=True)
     if check and said:
         context.exit(1)
     click.echo(f"{len(texts)} files, {len(said)} written" if not check else "all as built")

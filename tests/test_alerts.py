@@ -516,8 +516,8 @@ def test_another_goal_of_coverage_changes_that_rule_alone(tmp_path: Path) -> Non
             CliRunner().invoke(dashboards, ["build", "--into", str(tmp_path), *arguments]).exit_code
         )
 
-    assert run("--coverage-goal", "0.95") == 0
-    assert run("--coverage-goal", "0.95", "--check") == 0
+    assert run("--coverage-goal", "0.995") == 0
+    assert run("--coverage-goal", "0.995", "--check") == 0
     assert run("--check") == 1
     ours, theirs = (
         {rule.title: rule for rule in alert_file.loads((where / build.ALERTS).read_text())}
@@ -525,7 +525,7 @@ def test_another_goal_of_coverage_changes_that_rule_alone(tmp_path: Path) -> Non
     )
     differ = [title for title in ours if dumped(ours[title]) != dumped(theirs[title])]
     assert differ == ["CoverageUnderGoal"]
-    assert "95% should be" in dumped(theirs["CoverageUnderGoal"])
+    assert "99.5% should be" in dumped(theirs["CoverageUnderGoal"])
 
 
 def test_the_commands_goal_is_the_rules_own() -> None:

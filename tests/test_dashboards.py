@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner, Result
 
-from grafana.build import GENERATED, HOME, made
+from grafana.build import ALERTS, GENERATED, HOME, made
 from grafana.cli import dashboards
 from grafana.clickhouse import ClickHouseQuery
 from grafana.dashboards import DASHBOARDS
@@ -72,7 +72,7 @@ def test_a_file_that_is_missing_differs_or_has_no_dashboard_is_told_and_put_righ
     checked = build("--check", "--into", tmp_path)
     assert checked.exit_code == 1
     assert checked.stdout.splitlines() == told
-    assert checked.stderr == "cluster-doctor dashboards build writes them anew\n"
+    assert checked.stderr == "the same without --check puts that right\n"
     assert (there / "old.json").exists()
 
     assert build("--into", tmp_path).output.splitlines() == [
@@ -82,6 +82,25 @@ def test_a_file_that_is_missing_differs_or_has_no_dashboard_is_told_and_put_righ
     assert build("--check", "--into", tmp_path).exit_code == 0
     assert not (there / "old.json").exists()
     assert (there / "notes.txt").exists()
+
+
+@pytest.mark.parametrize("spoiled", [b"\xff\0", made()[ALERTS].replace("\n", "\r\n").encode()])
+def test_a_file_that_is_no_text_or_has_other_line_ends_differs_and_is_put_right(
+    spoiled: bytes, tmp_path: Path
+) -> None:
+    build("--into", tmp_path)
+    (tmp_path / ALERTS).write_bytes(spoiled)
+    assert build("--check", "--into", tmp_path).stdout == f"{tmp_path / ALERTS}: differs\n"
+    assert build("--into", tmp_path).exit_code == 0
+    assert (tmp_path / ALERTS).read_bytes() == made()[ALERTS].encode()
+
+
+@pytest.mark.parametrize("goal", ["0", "1.01", "nan", "much"])
+def test_a_goal_that_no_cluster_could_miss_or_meet_is_refused(goal: str, tmp_path: Path) -> None:
+    answer = build("--coverage-goal", goal, "--into", tmp_path)
+    assert answer.exit_code == 2
+    assert "--coverage-goal" in answer.stderr
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("options", [[], ["--check"]])
