@@ -4,7 +4,7 @@ SHELL := /bin/bash
 VENV := $(shell scripts/venv-path.sh)
 SHELL_FILES = $(shell git ls-files --cached --others --exclude-standard | xargs grep -lE '^#!.*bash' --)
 
-.PHONY: root demo test lint unit setup packages format bench pictures clean
+.PHONY: root demo test lint unit setup packages browser format bench pictures clean
 
 demo: root setup
 	@$(VENV)/bin/python -m tests.lab.demo
@@ -20,6 +20,9 @@ setup: packages
 packages:
 	@scripts/install-debian.sh
 
+browser: # it draws the dashboards; the demo does without
+	@scripts/install-debian.sh chromium fonts-inter fonts-dejavu-core
+
 lint: setup
 	$(VENV)/bin/ruff check .
 	$(VENV)/bin/ruff format --check .
@@ -27,7 +30,7 @@ lint: setup
 	$(VENV)/bin/lint-imports --no-cache
 	shellcheck $(SHELL_FILES)
 
-unit: setup
+unit: setup browser
 	@scripts/test.sh
 
 format: setup
@@ -37,8 +40,8 @@ format: setup
 bench: setup
 	@$(VENV)/bin/python -m tests.benchmarks
 
-pictures: setup
-	@scripts/install-debian.sh chromium fonts-inter fonts-dejavu-core pngquant
+pictures: setup browser
+	@scripts/install-debian.sh pngquant
 	@$(VENV)/bin/python -m tests.dashboard_pictures --into docs
 	@pngquant --force --ext .png --skip-if-larger --quality 60-90 --speed 1 docs/*.png
 

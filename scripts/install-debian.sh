@@ -1,6 +1,6 @@
 #!/bin/bash
-# install-debian.sh [PACKAGE...]: installs what is missing of PACKAGE..., or of all that the lab,
-# the demo and the tests need. Says what it will install first; says nothing when nothing is missing.
+# install-debian.sh [PACKAGE...]: installs what is missing of PACKAGE..., or of all that the lab
+# and the demo need. Says what it will install first; says nothing when nothing is missing.
 # Needs root and Debian 12 or newer, and only then when something is missing.
 set -euo pipefail
 
@@ -12,7 +12,6 @@ if ((${#wanted[@]} == 0)); then
     munge mariadb-server                                    # its authentication and accounting
     util-linux procps iproute2 mount passwd hostname        # what the lab and its tests call
     shellcheck                                              # what the lint calls
-    chromium fonts-inter fonts-dejavu-core                  # what draws the dashboards
   )
 fi
 

@@ -1,7 +1,7 @@
 """The page that draws dashboards: what it shows, and that it tells what is wrong with it."""
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -13,10 +13,87 @@ from tests.seen_odd import AT, HOSTILE, forms, wrong
 from tests.seen_parts import BAD, GOOD, UNTIL, config, override, panel, series, table
 
 pytestmark = pytest.mark.skipif(
-    not CHROMIUM.exists(), reason=f"{CHROMIUM} is not here; scripts/install-debian.sh installs it"
+    not CHROMIUM.exists(), reason=f"{CHROMIUM} is not here; make browser installs it"
 )
 
 Reports = Mapping[str, Report]
+
+
+UNITS = [
+    (0.97, "percentunit", "97%"), (97.25, "percent", "97.3%"), (90, "s", "1.50 mins"),
+    (86400 * 3, "s", "3 days"), (1500, "ms", "1.50 s"), (36, "h", "1.50 day"),
+    (1536, "bytes", "1.50 KiB"), (1500, "decbytes", "1.50 kB"), (2e9, "Bps", "2 GB/s"),
+    (2**30, "binBps", "1 GiB/s"), (1234567, "short", "1.23 Mil"), (1234567, "none", "1234567"),
+    (1234567, "locale", "1,234,567"),
+]  # fmt: skip
+_IN_TURN = series(
+    [
+        [f"2026-11-26 {hour}:00:00", name, 1]
+        for hour, name in [("00", "a"), ("06", "b"), ("12", "a")]
+    ]
+)
+_STATE = {"3": {"text": "drained", "color": BAD}}
+_ABC = table(dict.fromkeys("abc", "String"), [["1", "2", "3"]])
+
+SMALL: Mapping[str, tuple[str, Answer, Mapping[str, object]]] = {
+    "long": ("timeseries", series([[AT, "disk", 1], [AT, "cpu", 2]]), {}),
+    "long, another number": (
+        "timeseries",
+        table({"time": "DateTime", "check": "String", "n": "UInt8"}, [[AT, "cpu", 2]]),
+        {},
+    ),
+    "units": (
+        "table",
+        table(
+            {f"c{i}": "Float64" for i in range(len(UNITS))}, [[value for value, _, _ in UNITS]]
+        ),
+        {"fieldConfig": config(
+            *(override(f"c{i}", unit=unit) for i, (_, unit, _) in enumerate(UNITS))
+        )},
+    ),
+    "states": (
+        "state-timeline", _IN_TURN, {"fieldConfig": config(custom={"spanNulls": False})},
+    ),
+    "states, nulls spanned": (
+        "state-timeline", _IN_TURN, {"fieldConfig": config(custom={"spanNulls": True})},
+    ),
+    "mapped": (
+        "table",
+        table({"n": "UInt8"}, [[3]]),
+        {"fieldConfig": config(
+            override(
+                "n", mappings=[{"type": "value", "options": _STATE}],
+                custom__cellOptions={"type": "color-background"},
+            )
+        )},
+    ),
+    "bars": (
+        "bargauge",
+        table({"node": "String", "n": "UInt64"}, [["n1", "5"], ["n2", 7]]),
+        {"options": {"reduceOptions": {"values": True}, "orientation": "horizontal"}},
+    ),
+    "stat": (
+        "stat",
+        table(
+            {"at": "DateTime", "n": "Nullable(Float64)"},
+            [["2026-11-26 00:00:00", 4], ["2026-11-26 01:00:00.000", 2.5], [AT, None]],
+        ),
+        {},
+    ),
+    "$check on ${node}": (
+        "stat", series([]), {"scopedVars": {"check": {"text": "cpu", "value": "cpu"}}},
+    ),
+    "organized": (
+        "table",
+        _ABC,
+        {"transformations": [{"id": "organize", "options": {
+            "excludeByName": {"b": True}, "indexByName": {"c": 0, "a": 1},
+            "renameByName": {"a": "node"},
+        }}]},
+    ),
+    "merged": ("table", _ABC, {"transformations": [{"id": "merge", "options": {}}]}),
+}  # fmt: skip
+"""Panels with their answers, by title."""
 
 
 @pytest.fixture(scope="module")
@@ -29,19 +106,24 @@ def named(report: Report, title: str) -> Panel:
     return next(one for one in report.panels if one.title == title)
 
 
-def seen(
-    tmp_path: Path, kind: str, answer: Answer, over: Sequence[object] = (), **more: object
-) -> Panel:
-    """What is told of one panel of this kind with this answer."""
-    spec = panel(1, kind, "it", (0, 0, 12, 8), **more)
-    spec.setdefault("fieldConfig", config(*over))
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Mapping[str, Panel]:
+    """What is told of each of SMALL; one page of all, since Chromium takes a second to start."""
+    specs = [
+        panel(i, kind, title, (0, 8 * i, 24, 8), **more)
+        for i, (title, (kind, _, more)) in enumerate(SMALL.items())
+    ]
     page = Page(
-        name="one", dashboard={"title": "one", "panels": [spec]}, answers={1: [answer]},
-        since=UNTIL - timedelta(days=1), until=UNTIL,
+        name="small", since=UNTIL - timedelta(days=1), until=UNTIL,
+        dashboard={
+            "title": "small", "panels": specs,
+            "templating": {"list": [{"name": "node", "current": {"text": "n1"}}]},
+        },
+        answers={i: [answer] for i, (_, answer, _) in enumerate(SMALL.values())},
     )  # fmt: skip
-    [report] = draw([page], tmp_path)
+    [report] = draw([page], tmp_path_factory.mktemp("small"))
     assert not report.errors
-    return report.panels[0]
+    return dict(zip(SMALL, report.panels, strict=True))
 
 
 @pytest.mark.parametrize("name", ["fleet-dark", "fleet-light", "forms-dark", "forms-light"])
@@ -144,89 +226,46 @@ def test_chromium_that_is_not_there_is_named(tmp_path: Path) -> None:
         draw([wrong()], tmp_path, chromium=tmp_path / "none")
 
 
-def test_long_answers_are_series_named_by_their_labels(tmp_path: Path) -> None:
-    found = seen(tmp_path, "timeseries", series([[AT, "disk", 1], [AT, "cpu", 2]]))
-    assert re.findall(r"cpu|disk|Value", found.text) == ["cpu", "disk"]  # sorted, as LongToWide
-    answer = table({"time": "DateTime", "check": "String", "n": "UInt8"}, [[AT, "cpu", 2]])
-    assert "n cpu" in seen(tmp_path, "timeseries", answer).text
+def test_long_answers_are_series_named_by_their_labels(small: Mapping[str, Panel]) -> None:
+    # sorted, as LongToWide has them
+    assert re.findall(r"cpu|disk|Value", small["long"].text) == ["cpu", "disk"]
+    assert "n cpu" in small["long, another number"].text
 
 
-UNITS = [
-    (0.97, "percentunit", "97%"), (97.25, "percent", "97.3%"), (90, "s", "1.50 mins"),
-    (86400 * 3, "s", "3 days"), (1500, "ms", "1.50 s"), (36, "h", "1.50 day"),
-    (1536, "bytes", "1.50 KiB"), (1500, "decbytes", "1.50 kB"), (2e9, "Bps", "2 GB/s"),
-    (2**30, "binBps", "1 GiB/s"), (1234567, "short", "1.23 Mil"), (1234567, "none", "1234567"),
-    (1234567, "locale", "1,234,567"),
-]  # fmt: skip
-
-
-def test_units_read_as_grafanas(tmp_path: Path) -> None:
-    names = [f"c{i}" for i in range(len(UNITS))]
-    answer = table(dict.fromkeys(names, "Float64"), [[value for value, _, _ in UNITS]])
-    over = [override(name, unit=unit) for name, (_, unit, _) in zip(names, UNITS, strict=True)]
-    found = seen(tmp_path, "table", answer, over).text.split("\n")[-1].split("\t")
+def test_units_read_as_grafanas(small: Mapping[str, Panel]) -> None:
+    found = small["units"].text.split("\n")[-1].split("\t")
     assert found == [text for _, _, text in UNITS]
 
 
 def test_a_box_lasts_until_the_next_value_of_any_series_or_of_its_own_if_nulls_are_spanned(
-    tmp_path: Path,
+    small: Mapping[str, Panel],
 ) -> None:
     """Grafana makes long answers wide: where a series has no row, a null ends its box."""
-    rows = [
-        ["2026-11-26 00:00:00", "a", 1],
-        ["2026-11-26 06:00:00", "b", 1],
-        ["2026-11-26 12:00:00", "a", 1],
-    ]
-    for spanned, boxes in [(False, 3), (True, 2)]:
-        fields = config(custom={"spanNulls": spanned})
-        assert seen(tmp_path, "state-timeline", series(rows), fieldConfig=fields).marks == boxes
+    assert small["states"].marks == 3
+    assert small["states, nulls spanned"].marks == 2
 
 
 def test_a_mapped_value_is_coloured_and_told_by_its_mapping_not_by_its_threshold(
-    tmp_path: Path,
+    small: Mapping[str, Panel],
 ) -> None:
-    mappings = [{"type": "value", "options": {"3": {"text": "drained", "color": BAD}}}]
-    over = [override("n", mappings=mappings, custom__cellOptions={"type": "color-background"})]
-    found = seen(tmp_path, "table", table({"n": "UInt8"}, [[3]]), over)
-    assert "drained" in found.text
-    assert BAD in found.colours
+    assert "drained" in small["mapped"].text
+    assert BAD in small["mapped"].colours
 
 
-def test_a_bar_gauge_of_rows_is_named_by_its_first_text(tmp_path: Path) -> None:
-    answer = table({"node": "String", "n": "UInt64"}, [["n1", "5"], ["n2", 7]])
-    options = {"reduceOptions": {"values": True}, "orientation": "horizontal"}
-    found = seen(tmp_path, "bargauge", answer, options=options)
-    assert found.text.split() == ["n1", "5", "n2", "7"]
+def test_a_bar_gauge_of_rows_is_named_by_its_first_text(small: Mapping[str, Panel]) -> None:
+    assert small["bars"].text.split() == ["n1", "5", "n2", "7"]
 
 
-def test_a_stat_shows_the_last_number_that_is_not_null(tmp_path: Path) -> None:
-    rows: list[list[object]] = [["2026-11-26 00:00:00", 4], ["2026-11-26 01:00:00.000", 2.5]]
-    rows.append([AT, None])
-    answer = table({"at": "DateTime", "n": "Nullable(Float64)"}, rows)
-    assert seen(tmp_path, "stat", answer).text == "2.50"
+def test_a_stat_shows_the_last_number_that_is_not_null(small: Mapping[str, Panel]) -> None:
+    assert small["stat"].text == "2.50"
 
 
-def test_a_repeated_panel_is_titled_by_its_own_variable(tmp_path: Path) -> None:
-    own = {"check": {"text": "cpu", "value": "cpu"}}
-    page = Page(
-        name="repeated", since=UNTIL, until=UNTIL, answers={},
-        dashboard={
-            "panels": [panel(1, "stat", "$check on ${node}", (0, 0, 6, 4), scopedVars=own)],
-            "templating": {"list": [{"name": "node", "current": {"text": "n1"}}]},
-        },
-    )  # fmt: skip
-    [report] = draw([page], tmp_path)
-    assert report.panels[0].title == "cpu on n1"
+def test_a_repeated_panel_is_titled_by_its_own_variable(small: Mapping[str, Panel]) -> None:
+    assert small["$check on ${node}"].title == "cpu on n1"
 
 
-def test_columns_are_organized_and_other_transformations_are_refused(tmp_path: Path) -> None:
-    answer = table({"a": "String", "b": "String", "c": "String"}, [["1", "2", "3"]])
-    order = {"c": 0, "a": 1}
-    options = {
-        "excludeByName": {"b": True}, "indexByName": order, "renameByName": {"a": "node"},
-    }  # fmt: skip
-    organize = [{"id": "organize", "options": options}]
-    found = seen(tmp_path, "table", answer, transformations=organize)
-    assert found.text.split() == ["c", "node", "3", "1"]
-    found = seen(tmp_path, "table", answer, transformations=[{"id": "merge", "options": {}}])
-    assert found.error == "transformation merge is not drawn here"
+def test_columns_are_organized_and_other_transformations_are_refused(
+    small: Mapping[str, Panel],
+) -> None:
+    assert small["organized"].text.split() == ["c", "node", "3", "1"]
+    assert small["merged"].error == "transformation merge is not drawn here"

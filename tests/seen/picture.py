@@ -13,14 +13,18 @@ from datetime import UTC, datetime
 from pathlib import Path
 from subprocess import PIPE
 from tempfile import TemporaryDirectory
-from typing import Literal
+from typing import Any, Literal
 
 from pydantic import TypeAdapter
 
 CHROMIUM = Path("/usr/bin/chromium")
 HERE = Path(__file__).parent
 TIMEOUT_S = 60
-_FIRST_HEIGHT = 1000
+_LINE_PX = 38
+"""Of the grid, with its gap; `dashboard.js` lays out."""
+_AROUND_PX = 60
+"""Above and below the grid, but for the last gap; variables and links take _CONTROLS_PX more."""
+_CONTROLS_PX = 36
 
 
 class PictureError(Exception):
@@ -170,14 +174,16 @@ def draw(pages: Sequence[Page], into: Path, *, chromium: Path = CHROMIUM) -> lis
 
 
 def _draw(page: Page, into: Path, chromium: Path) -> Report:
-    """Two runs: the first tells the height, the second draws at it (0: a script failed)."""
+    """One run at the likely height; where the page tells another (0: a script failed), a second."""
     source = into / f"{page.name}.html"
     picture = into / f"{page.name}.png"
-    source.write_text(page_html(page))
+    source.write_text(page_html(page), encoding="utf-8")
     picture.unlink(missing_ok=True)
-    first = _report(_dom(chromium, source, (page.width, _FIRST_HEIGHT)))
-    size = (page.width, first.height or _FIRST_HEIGHT)
-    told = _report(_dom(chromium, source, size, f"--screenshot={picture}"))
+    likely = _likely_height(page.dashboard)
+    told = _report(_dom(chromium, source, (page.width, likely), f"--screenshot={picture}"))
+    if told.height not in {0, likely}:
+        size = (page.width, told.height)
+        told = _report(_dom(chromium, source, size, f"--screenshot={picture}"))
     if not picture.exists():
         raise PictureError(f"{source}: Chromium wrote no picture of it")
     return Report(
@@ -188,6 +194,14 @@ def _draw(page: Page, into: Path, chromium: Path) -> Report:
         errors=told.errors,
         panels=told.panels,
     )
+
+
+def _likely_height(dashboard: Mapping[str, Any]) -> int:
+    """The height of a page in pixels, unless what stands above the panels takes two lines."""
+    boxes = [one.get("gridPos", {}) for one in dashboard.get("panels", [])]
+    lines = max((box.get("y", 0) + box.get("h", 1) for box in boxes), default=1)
+    above = bool(dashboard.get("links") or dashboard.get("templating", {}).get("list"))
+    return int(_AROUND_PX + _CONTROLS_PX * above + _LINE_PX * lines)
 
 
 def _report(dom: str) -> Report:
@@ -212,8 +226,14 @@ def _dom(chromium: Path, source: Path, size: tuple[int, int], *more: str) -> str
 
 
 def _run(command: Sequence[str], home: str) -> str:
-    """What *command* printed; every process that it started is ended with it."""
-    environment = {"PATH": os.environ["PATH"], "HOME": home, "LANG": "C.UTF-8", "TZ": "UTC"}
+    """What *command* printed; every process and file that it made is gone with it and *home*."""
+    environment = {
+        "PATH": os.environ["PATH"],
+        "HOME": home,
+        "TMPDIR": home,
+        "LANG": "C.UTF-8",
+        "TZ": "UTC",
+    }
     try:
         process = subprocess.Popen(
             command, stdout=PIPE, stderr=PIPE, text=True, env=environment, start_new_session=True
