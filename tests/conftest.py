@@ -5,7 +5,7 @@ import signal
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
-from typing import NoReturn
+from typing import TYPE_CHECKING, NoReturn
 
 import pytest
 from hypothesis import settings
@@ -14,6 +14,9 @@ from tests.clickhouse import REAL, ClickHouse, real, start
 from tests.lab import Lab, LabError
 from tests.lab.install import build_wheel
 from tests.site import make_room, suspend_shipped
+
+if TYPE_CHECKING:
+    from tests.dashboard_engine import History
 
 # A busy machine is no failed property; and what CI tries is the same each time it tries it.
 settings.register_profile("here", deadline=None)
@@ -30,6 +33,15 @@ def clickhouse(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ClickHouse]
         yield real(os.environ[REAL])
         return
     with start(tmp_path_factory.mktemp("clickhouse")) as made:
+        yield made
+
+
+@pytest.fixture(scope="session")
+def fleets(clickhouse: ClickHouse) -> Iterator["History"]:
+    """The history of two fleets, for all that ask what dashboards ask; nobody changes it."""
+    from tests.dashboard_engine import told  # noqa: PLC0415 it loads Polars and Grafana's SDK
+
+    with told(clickhouse) as made:
         yield made
 
 

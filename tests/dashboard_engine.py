@@ -78,6 +78,7 @@ class History:
     planted: Planted
     """Of the first fleet."""
     _chosen: dict[tuple[str, str], Shown] = field(default_factory=dict)
+    _answers: dict[str, Answer] = field(default_factory=dict)
 
     @cached_property
     def decided(self) -> pl.DataFrame:
@@ -85,8 +86,10 @@ class History:
         return self.reactions.sort("revision").group_by("cluster", "id").last()
 
     def ask(self, sql: str) -> Answer:
-        """Return the answer to *sql*, asked over HTTP by one who may only read."""
-        return _answer(written(self.clickhouse, self.settings, sql))
+        """Return the answer to *sql*, asked over HTTP by one who may only read; each once."""
+        if sql not in self._answers:
+            self._answers[sql] = _answer(written(self.clickhouse, self.settings, sql))
+        return self._answers[sql]
 
     def shown(self, board: Dashboard, selection: "Selection") -> Shown:
         """Return what a reader sees who chose *selection*; what it lists is asked once."""
