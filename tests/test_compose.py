@@ -159,7 +159,8 @@ def test_a_compose_that_is_there_takes_the_file(tmp_path: Path) -> None:
 def test_an_installed_bundle_has_all_that_grafana_is_given(wheel: Path) -> None:
     with zipfile.ZipFile(wheel) as made:
         names = set(made.namelist())
-    assert {f"grafana/{name}" for name in (*build.made(), "compose.yaml")} <= names
+    there = (*build.made(), "compose.yaml", ".env.example")
+    assert {f"grafana/{name}" for name in there} <= names
 
 
 def test_the_database_is_the_one_of_the_settings() -> None:

@@ -1,6 +1,7 @@
 """What is written for people is true: commands exist, links lead somewhere, tables are complete."""
 
 import re
+import shlex
 import tomllib
 from importlib import import_module
 from pathlib import Path
@@ -127,3 +128,47 @@ def test_the_questions_in_the_documentation_are_answered(sql: str, tmp_path: Pat
 def test_the_changelog_tells_operators_first() -> None:
     entry = (ROOT / "CHANGELOG.md").read_text().split("## [")[1]
     assert entry.split("\n\n")[1].startswith("**Operators:**")
+
+
+def commands_in(page: Path) -> list[list[str]]:
+    """The command lines of ours that *page* shows, as words."""
+    text = page.read_text()
+    blocks = "\n".join(re.findall(r"```\w*\n(.*?)```", text, re.DOTALL))
+    shown = re.findall(r"`cluster-doctor ([^`]+)`", text)
+    shown += re.findall(r"^\s*cluster-doctor (.+)$", blocks, re.MULTILINE)
+    return [shlex.split(line, comments=True) for line in shown]
+
+
+@pytest.mark.parametrize("name", ["alerts", "dashboards"])
+def test_every_command_that_the_page_shows_is_one_with_these_options(name: str) -> None:
+    commands = PYPROJECT["project"]["entry-points"]["cluster_doctor.commands"]
+    lines = commands_in(ROOT / "docs" / f"{name}.md")
+    assert len(lines) > 1
+    for first, *words in lines:
+        module, _, attribute = commands[first].partition(":")
+        command = getattr(import_module(module), attribute)
+        while isinstance(command, click.Group) and words and words[0] in command.commands:
+            command = command.commands[words.pop(0)]
+        known = {name for one in command.params for name in one.opts}
+        assert [word for word in words if word.startswith("-") and word not in known] == []
+        arguments = [one for one in command.params if isinstance(one, click.Argument)]
+        assert not words or words[0].startswith("-") or arguments, (first, words)
+
+
+def slugs(text: str) -> set[str]:
+    """The anchors of a page's headings, as GitHub makes them."""
+    titles = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_to_headings_lead_to_headings(page: Path) -> None:
+    links = re.findall(r"\]\(([^)#:]*)#([^)]+)\)", page.read_text())
+    there = {target: slugs((page.parent / target).read_text() if target else page.read_text())
+             for target, _ in links}  # fmt: skip
+    assert [link for link in links if link[1] not in there[link[0]]] == []
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_a_picture_is_told_of_in_words(page: Path) -> None:
+    assert [text for text in re.findall(r"!\[([^\]]*)\]", page.read_text()) if len(text) < 30] == []
