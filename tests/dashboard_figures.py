@@ -232,6 +232,18 @@ def newest_runs(seen: Seen) -> pl.DataFrame:
     return runs_of(seen).sort(order, descending=[True, False]).head(100)
 
 
+def grounds(seen: Seen) -> pl.DataFrame:
+    """Return the fifty commonest reasons for not passing."""
+    rows = seen.results.filter(pl.col("outcome") != "pass")
+    said = rows.group_by("outcome", "detail").agg(
+        pl.len().alias("results"),
+        pl.col("node").n_unique().alias("nodes"),
+        pl.col("finished_at").max().alias("last_at"),
+    )
+    order = ["results", "outcome", "detail"]
+    return said.sort(order, descending=[True, False, False]).head(50)
+
+
 CHECK: Mapping[str, Figure] = {
     "Pass rate": lambda seen: seen.judged.select(PASS_RATE.alias("rate")),
     "Proven": FLEET["Proven"],
@@ -243,6 +255,7 @@ CHECK: Mapping[str, Figure] = {
         seen.judged.group_by(seen.time("finished_at")).agg(PASS_RATE.alias("pass rate"))
     ),
     "Outcomes": FLEET["Outcomes"],
+    "What it said where it did not pass": grounds,
     "Runs": newest_runs,
     "How long it takes": durations,
     "$metric": quantiles,

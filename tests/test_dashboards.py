@@ -12,6 +12,7 @@ from grafana.build import ALERTS, GENERATED, HOME, made
 from grafana.cli import dashboards
 from grafana.clickhouse import ClickHouseQuery
 from grafana.dashboards import DASHBOARDS
+from grafana.links import TAG
 from grafana.write import dumps, loads
 
 NAMES = sorted(DASHBOARDS)
@@ -31,6 +32,16 @@ def test_the_sdk_reads_a_dashboard_as_it_was_built(name: str) -> None:
     text = dumps(DASHBOARDS[name]())
     assert dumps(loads(text)) == text
     assert {type(query) for query in queries(text)} == {ClickHouseQuery}
+
+
+@pytest.mark.parametrize("name", NAMES)
+def test_above_a_dashboard_links_lead_to_all_of_ours_with_what_was_chosen(name: str) -> None:
+    board = json.loads(dumps(DASHBOARDS[name]()))
+    [link] = board["links"]
+    assert (link["type"], link["tags"]) == ("dashboards", [TAG])
+    assert (link["includeVars"], link["keepTime"]) == (True, True)
+    assert "placement" not in link  # it would stand in a menu
+    assert TAG in board["tags"]
 
 
 @pytest.mark.parametrize("name", NAMES)

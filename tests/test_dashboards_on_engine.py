@@ -1,7 +1,7 @@
 """Every question of every dashboard is answered by a real engine, in the shape its panel draws."""
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -51,8 +51,10 @@ TYPED = {
 HOSTILE = [Selection(name=name, hostile=typed) for name, typed in TYPED.items()]
 NOTHING = Selection(name="nothing", hostile="")
 
-EMPTY: dict[tuple[str, str], str] = {}
-"""Why a panel shows nothing of a whole fleet, by dashboard and panel."""
+UNCOUNTED = {
+    ("Node", "Checks, reactions and who held it"), ("Runs", "Visits of the chosen runs"),
+}  # fmt: skip
+"""Dashboards' panels whose numbers Polars does not find, too; all others are in FIGURES."""
 
 _LONG_AGO = END - timedelta(days=400)
 """Before there was any history."""
@@ -169,7 +171,7 @@ def test_of_the_whole_fleet_a_panel_shows_something(
         asked += 1
         fits(panel, target, answer)
         only_chosen(target, shown, answer)
-        assert empty(panel, answer) == ((title, panel.title) in EMPTY)
+        assert not empty(panel, answer)
     assert asked
 
 
@@ -254,13 +256,6 @@ def test_with_a_backslash_a_reader_can_ask_for_more_than_was_meant(history: Hist
     assert history.ask(expand(sql, left)).rows == [(len(history.nodes),)]
 
 
-def test_reasons_are_given_for_panels_that_exist() -> None:
-    known: Sequence[tuple[str, str]] = [
-        (title, panel.title) for title, board in BOARDS.items() for panel, _ in questions(board)
-    ]
-    assert {*EMPTY} <= {*known}
-
-
 # Alerts, which see every cluster.
 
 
@@ -312,6 +307,13 @@ def test_a_panel_s_numbers_are_those_that_polars_finds(
         seen = Seen(history=history, shown=shown, in_partitions="${partition:" in target.sql)
         expected = FIGURES[title][panel.title](seen)
         same(answer, expected)
+
+
+def test_every_panel_s_numbers_are_found_but_for_a_few() -> None:
+    panels = {(title, panel.title) for title in BOARDS for panel, _ in questions(BOARDS[title])}
+    found = {(title, name) for title, figures in FIGURES.items() for name in figures}
+    assert panels - found == UNCOUNTED
+    assert found <= panels
 
 
 def shown_in(history: History, title: str, panel_title: str, **chosen: str) -> Answer:
