@@ -2,6 +2,9 @@
 
 import json
 import os
+import subprocess
+import sys
+import zipfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -131,3 +134,21 @@ def test_a_directory_that_may_not_be_written_is_said_in_a_line(tmp_path: Path) -
     answer = build("--into", tmp_path)
     assert answer.exit_code == 1
     assert str(tmp_path) in str(answer.exception)
+
+
+def test_an_installed_bundle_has_all_as_built_beside_itself(wheel: Path, tmp_path: Path) -> None:
+    def check() -> subprocess.CompletedProcess[str]:
+        start = "from slurm_hooks.start import main; main()"
+        return subprocess.run(
+            [sys.executable, "-c", start, "dashboards", "build", "--check"],
+            cwd=tmp_path, env={**os.environ, "PYTHONPATH": str(tmp_path)},
+            capture_output=True, text=True, timeout=60, check=False,
+        )  # fmt: skip
+
+    with zipfile.ZipFile(wheel) as bundle:
+        bundle.extractall(tmp_path)
+    done = check()
+    assert (done.returncode, done.stdout, done.stderr) == (0, "all as built\n", "")
+    lost = tmp_path / "grafana" / GENERATED / "fleet.json"
+    lost.unlink()
+    assert check().stdout == f"{lost}: is missing\n"
