@@ -85,13 +85,12 @@ def main(arguments: Sequence[str]) -> int:
     settings = settings_of(options.url, options.database, environ)
     fresh = Fleet(nodes=options.nodes, days=options.days, results=options.results, end=_now())
     fresh = replace(fresh, end=fresh.end.replace(microsecond=0))
-    stop = _until_told()
     try:
         make(settings, environ)
         store = ClickHouseStore(settings, environ=environ)
         server = Server(settings, environ=environ)
         if options.living:
-            live(store, server, fresh, stop=stop, clock=_now, say=_say)
+            live(store, server, fresh, stop=_until_told(), clock=_now, say=_say)
         else:
             fill_once(store, server, fresh, say=_say)
     except ClusterDoctorError as error:

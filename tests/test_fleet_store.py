@@ -1,5 +1,6 @@
 """A store is filled with a synthetic fleet's history, and what is told twice is there once."""
 
+import signal
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
@@ -175,7 +176,9 @@ def test_the_command_makes_the_tables_and_fills_them(
         for name, value in clickhouse.environ.items():
             monkeypatch.setenv(name, value)
         arguments = ["--url", settings.url, "--database", settings.database, "--nodes", "20"]
+        before = [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)]
         assert main([*arguments, "--results", "500", "--days", "1"]) == 0
+        assert [signal.getsignal(one) for one in (signal.SIGINT, signal.SIGTERM)] == before
         server = Server(settings, environ=clickhouse.environ)
         assert counts(server)[RESULTS.name] >= 500
         server.close()
