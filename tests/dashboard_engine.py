@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from functools import cached_property
+from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 from urllib.parse import urlencode
@@ -39,10 +40,14 @@ BETA = replace(
 WIDTH_PX = 1000
 """Of a panel: for so many points it asks where it names no number itself."""
 
+TEXTS: Mapping[str, str] = {
+    Path(name).stem: text for name, text in made().items() if name.endswith(".json")
+}
+"""Every dashboard's JSON, by the name of its file."""
+
 BOARDS: Mapping[str, Dashboard] = {
     board.title: board
-    for name, text in made().items()
-    if name.endswith(".json")
+    for text in TEXTS.values()
     for board in (reading.dashboard(json.loads(text)),)
 }
 """Every dashboard, by its title."""

@@ -18,10 +18,9 @@ from tempfile import TemporaryDirectory
 from typing import Literal
 
 from analytics.clickhouse import ClickHouseStore
-from grafana.build import made
 from slurm_hooks.store_settings import StoreSettings
 from tests.clickhouse import ROOT, ClickHouse, start
-from tests.dashboard_engine import Selection, written
+from tests.dashboard_engine import TEXTS, Selection, written
 from tests.dashboard_pages import Ask, page
 from tests.fleet import Fleet
 from tests.fleet_store import fill
@@ -36,7 +35,7 @@ _CHOSEN = {"node": ("n0385",), "check": ("cpu",), "cluster": ("alpha",)}
 
 def pages(ask: Ask, theme: Literal["dark", "light"]) -> Iterator[Page]:
     """Yield every dashboard as somebody sees it who looks for what is wrong."""
-    for text in (text for name, text in made().items() if name.endswith(".json")):
+    for text in TEXTS.values():
         chosen = Selection(name="all", values=_CHOSEN, most=None)
         yield page(text, ask=ask, until=UNTIL, selection=chosen, theme=theme)
 

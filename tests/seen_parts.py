@@ -4,13 +4,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
+from analytics.house import COLOURS
 from tests.seen.picture import Answer, Page
 
 UNTIL = datetime(2026, 11, 27, tzinfo=UTC)
 DAY = timedelta(days=1)
 
-GOOD, WARN, BAD, UNCLEAR = "#45bd86", "#e5b04a", "#ef6b6b", "#a98ee0"
-AWAY, DEAD, IDLE, ACCENT, QUIET = "#4a5668", "#b0486c", "#5c7d70", "#6fa2ff", "#93a0b4"
+GOOD, WARN, BAD, UNCLEAR, AWAY, DEAD, IDLE, ACCENT, QUIET = (
+    COLOURS[name].dark
+    for name in ("good", "warn", "bad", "unclear", "away", "dead", "idle", "accent", "quiet")
+)
 
 Spec = dict[str, object]
 Theme = Literal["dark", "light"]

@@ -6,8 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from grafana.build import made
-from tests.dashboard_engine import ALPHA, END, History, Selection
+from tests.dashboard_engine import ALPHA, END, TEXTS, History, Selection
 from tests.dashboard_pages import page
 from tests.dashboard_pictures import asked, first_rows
 from tests.seen.picture import CHROMIUM, Page, Report, draw
@@ -31,8 +30,7 @@ def drawing(fleets: History, tmp_path: Path) -> Drawing:
     ask = partial(asked, fleets.clickhouse, fleets.settings)
 
     def drawn(selection: Selection) -> Sequence[Report]:
-        texts = [text for name, text in made().items() if name.endswith(".json")]
-        pages = [page(text, ask=ask, until=END, selection=selection) for text in texts]
+        pages = [page(text, ask=ask, until=END, selection=selection) for text in TEXTS.values()]
         return draw(pages, tmp_path)
 
     return drawn
@@ -58,7 +56,7 @@ def test_of_what_is_not_there_a_dashboard_says_so_and_breaks_nowhere(drawing: Dr
 
 def test_the_first_rows_are_the_beginning_of_a_page(fleets: History) -> None:
     ask = partial(asked, fleets.clickhouse, fleets.settings)
-    whole = page(made()["generated/fleet.json"], ask=ask, until=END, selection=LEMON)
+    whole = page(TEXTS["fleet"], ask=ask, until=END, selection=LEMON)
     first = titles(first_rows(whole, 2))
     assert first == titles(whole)[: len(first)]
     assert first[0] == "Now"

@@ -9,18 +9,18 @@ import pytest
 
 from grafana import build, links, lint, sql_text
 from grafana.build import made
+from tests.dashboard_engine import TEXTS
 from tests.grafana_macros import MACROS
 
 Written = dict[str, Any]
 """A dashboard's JSON, or a panel's."""
 
 KNOWN = {links.FLEET, links.NODE, links.CHECK, links.RUNS, links.REACTIONS}
-BOARDS = {Path(name).stem: text for name, text in made().items() if name.endswith(".json")}
 
 
 def spoiled(spoil: Callable[[Written], object], name: str = "fleet") -> list[str]:
     """Return the faults of a dashboard after *spoil*, without its name."""
-    board = json.loads(BOARDS[name])
+    board = json.loads(TEXTS[name])
     spoil(board)
     return lint.faults(board, KNOWN)
 
@@ -75,9 +75,9 @@ def other_column(board: Written) -> None:
             override["matcher"]["options"] = "host"
 
 
-@pytest.mark.parametrize("name", BOARDS)
+@pytest.mark.parametrize("name", TEXTS)
 def test_our_dashboards_have_no_faults(name: str) -> None:
-    assert lint.faults(json.loads(BOARDS[name]), KNOWN) == []
+    assert lint.faults(json.loads(TEXTS[name]), KNOWN) == []
 
 
 @pytest.mark.parametrize(

@@ -13,15 +13,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from grafana.build import made
 from grafana.reading import Panel, Target
-from tests.dashboard_engine import BOARDS, Selection, choose, questions, repeats
+from tests.dashboard_engine import BOARDS, TEXTS, Selection, choose, questions, repeats
 from tests.grafana_macros import Shown
 from tests.grafana_server import REAL, Grafana
 
 pytestmark = pytest.mark.skipif(not os.environ.get(REAL), reason=f"{REAL} names no Grafana")
 EVERYTHING = Selection(name="all", most=None)
-TEXTS = {name: text for name, text in made().items() if name.endswith(".json")}
 PANELS = [
     pytest.param(title, panel, target, id=f"{title}: {panel.title}")
     for title, board in BOARDS.items()
