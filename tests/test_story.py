@@ -1,6 +1,5 @@
 """What reports and dashboards both ask is answered alike, whatever chooses the rows."""
 
-from collections.abc import Mapping
 from datetime import timedelta
 from pathlib import Path
 
@@ -24,7 +23,7 @@ def store(tmp_path: Path) -> EmbeddedStore:
 
 
 def ended(
-    number: int, outcome: Outcome, detail: str = "", *, metrics: Mapping[str, float] | None = None
+    number: int, outcome: Outcome, detail: str = "", *, metrics: dict[str, float] | None = None
 ) -> Result:
     made = row(str(number), node=f"n{number}", check="gpu", outcome=outcome)
     return made._replace(
