@@ -9,8 +9,7 @@ from analytics.ingest import UNTIDY
 from analytics.server_errors import ABOUT
 from analytics.take_sweeps import LATE
 from grafana.alert import Alert
-from grafana.select import BATCH_DAY
-from slurm_hooks.policy import SUSPECT
+from grafana.select import STAMP, SUSPENDED
 from slurm_hooks.room import AT_MOST
 
 COVERAGE_GOAL = 0.9
@@ -151,7 +150,7 @@ def _reactions_suspended() -> Alert:
         title="ReactionsSuspended",
         sql=f"""
             SELECT cluster, check_name, count() AS Value FROM reactions
-            WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}') AND $__timeFilter(decided_at)
+            WHERE {SUSPENDED} AND $__timeFilter(decided_at)
             GROUP BY cluster, check_name
             ORDER BY cluster, check_name
         """,
@@ -172,7 +171,7 @@ def _ingest_lag() -> Alert:
     # It must last for longer than the hour that is looked at: so what came late at once rings
     # nothing, such as the backlog after an outage, or the records of a node that was away. The
     # table is read without FINAL, every minute: a row that is there twice does no harm.
-    first = BATCH_DAY.format(time="$__fromTime - INTERVAL 7 DAY")
+    first = STAMP.format(time="$__fromTime - INTERVAL 7 DAY")
     return Alert(
         title="IngestLag",
         sql=f"""

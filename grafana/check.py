@@ -12,7 +12,10 @@ from grafana.select import (
     CHECK,
     CLUSTER,
     PARTITION,
+    PROVEN,
     RESULTS,
+    THERE,
+    WHOLE,
     both,
     counted,
     coverage_then,
@@ -78,24 +81,24 @@ def _now() -> Row:
             ),
             panels.number(
                 "Proven",
-                f"""
-                SELECT if(sum(nodes) = 0, NULL, sum(proven) / sum(nodes)) AS share
-                FROM ({_COVERAGE})
-                """,
-                means="Of the nodes that the check is for, those judged within its max_age.",
+                f"SELECT {PROVEN} AS share FROM ({_COVERAGE})",
+                means="Of the nodes that the check is for, those judged within its max_age. "
+                f"{WHOLE}",
                 unit="percentunit", decimals=1, steps=style.SHARE,
             ),
             panels.number(
                 "Failing nodes",
                 f"SELECT sumOrNull(failing) AS nodes FROM ({_COVERAGE})",
-                means="Nodes whose latest judgement by this check is fail, however old.",
+                means=f"Nodes whose latest judgement by this check is fail, however old. {WHOLE}",
                 steps=style.ANY_IS_BAD,
             ),
             panels.number(
                 "Never judged",
-                f"SELECT sumOrNull(never) AS nodes FROM ({_COVERAGE})",
-                means="Nodes that the check is for and that it never judged.",
-                steps=style.ANY_IS_UNCLEAR,
+                f"SELECT if(sum(nodes) = 0, NULL, sum(never) / sum(nodes)) AS share "
+                f"FROM ({_COVERAGE})",
+                means="Of the nodes that the check is for, those that it never judged: new ones, "
+                f"and all of them while a check is new. {WHOLE}",
+                unit="percentunit", decimals=1, steps=style.AWAY,
             ),
             panels.number(
                 "Results",
@@ -167,7 +170,8 @@ def _runs() -> Row:
             panels.rows(
                 "Runs",
                 runs_sql(both(CLUSTER, CHECK), most=100),
-                means="The newest runs of the shown time: this check over one batch of nodes.",
+                means="The newest 100 runs of the shown time: this check over one batch of nodes. "
+                f"{WHOLE}",
                 columns=RUN_COLUMNS,
                 nothing="No run in this time",
                 height=8,
@@ -302,11 +306,11 @@ def _failing() -> panels.Panel:
                date_diff('second', judged_at, $__toTime) AS age_s, judged_detail, judged_log_path
         FROM status
         WHERE judged_outcome IN ('fail', 'warn') AND judged_at <= $__toTime
-          AND {both(CLUSTER, CHECK, PARTITION)}
+          AND {both(CLUSTER, CHECK, PARTITION, THERE)}
         ORDER BY judged_outcome, judged_at DESC, node LIMIT 500
         """,
-        means="Nodes whose latest judgement by this check is fail or warn; as the history stands "
-        "now.",
+        means="Nodes that Slurm has and whose latest judgement by this check is fail or warn, fail "
+        "first; as the history stands now, and 500 at most.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),

@@ -15,6 +15,9 @@ PLAIN: Steps = ((None, "accent"),)
 
 ANY_IS_BAD: Steps = ((None, "good"), (1, "bad"))
 ANY_IS_UNCLEAR: Steps = ((None, "good"), (1, "warn"))
+AWAY: Steps = ((None, "good"), (0.05, "warn"), (0.2, "bad"))
+"""Of a share that is never nothing in a large fleet, and should be small."""
+
 SHARE: Steps = ((None, "bad"), (0.8, "warn"), (0.95, "good"))
 """Of a share that should be whole."""
 
