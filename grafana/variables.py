@@ -14,6 +14,9 @@ CLUSTERS = Variable(
     """,
 )  # fmt: skip
 
+ONE_CLUSTER = replace(CLUSTERS, multi=False)
+"""Where a node's name must mean one node."""
+
 _SEEN = f"seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {CLUSTER}"
 
 PARTITIONS = Variable(
