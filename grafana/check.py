@@ -146,9 +146,11 @@ def _success() -> Row:
                 "What it said where it did not pass",
                 f"""
                 SELECT outcome, results, nodes, last_at, detail
-                FROM ({story.grounds(_OF, most=50)}) ORDER BY results DESC, detail LIMIT 50
+                FROM ({story.grounds(_OF, most=10_000)})
+                ORDER BY {story.WORST_FIRST}, results DESC, detail LIMIT 50
                 """,
-                means="The commonest reasons of the shown time.",
+                means="The commonest reasons of the shown time, those that failed first; 50 at "
+                "most.",
                 columns={
                     "outcome": coloured("Outcome", width=110),
                     "results": column("Results", width=80),
@@ -223,7 +225,8 @@ def _deviating() -> panels.Panel:
     return panels.rows(
         "Nodes that deviate",
         f"""
-        SELECT cluster, node, metric, found, usual, found / usual - 1 AS apart,
+        SELECT cluster, node, metric, found, usual,
+               if(usual = 0, NULL, found / usual - 1) AS apart,
                if(mad = 0, NULL, (found - usual) / mad) AS mads, hardware
         FROM
         (
@@ -245,10 +248,12 @@ def _deviating() -> panels.Panel:
                 GROUP BY hardware, metric HAVING count() >= {LEAST}
             )
         )
-        WHERE abs(mads) >= {FAR} ORDER BY abs(mads) DESC, node, metric LIMIT 100
+        WHERE if(mad = 0, found != usual, abs(mads) >= {FAR})
+        ORDER BY abs(mads) DESC NULLS LAST, abs(apart) DESC, node, metric LIMIT 100
         """,
-        means="Nodes whose median of the shown time is far from that of all nodes of the same "
-        f"hardware: {FAR} median absolute deviations or more.",
+        means="Nodes whose median of the shown time is far from that of the chosen nodes of the "
+        f"same hardware: {FAR} median absolute deviations (MADs) or more; and, below those, any "
+        "other value where at least half of them have the same. 100 at most.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
@@ -285,7 +290,7 @@ def _flapping() -> panels.Panel:
         """,
         means=f"Nodes about which the check keeps changing its mind: of their last {STATES} judged "
         f"results in the shown time, changes that weigh {HIGH:.0%} or more, the newest the most, "
-        "as Nagios counts them.",
+        "as Nagios counts them. The worst 100.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),

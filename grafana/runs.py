@@ -130,9 +130,7 @@ def _visits() -> Row:
                        duration_s, attempt, job_id, log_path
                 FROM visits
                 WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)} AND batch IN ({newest})
-                ORDER BY transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn',
-                                             'pass'], [0, 1, 2, 3, 4, 9], 5),
-                         finished_at DESC, node, check_name LIMIT 500
+                ORDER BY {story.WORST_FIRST}, finished_at DESC, node, check_name LIMIT 500
                 """,
                 means=f"What counts of each visit of the newest {_MOST_BATCHES} batches, what did "
                 "not pass first; 500 at most. Choose a run to see all of its nodes.",

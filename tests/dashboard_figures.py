@@ -215,7 +215,9 @@ def deviating(seen: Seen) -> pl.DataFrame:
     off = pl.col("found") - pl.col("usual")
     alike = alike.with_columns(off.alias("off"), off.abs().median().over(peers).alias("mad"))
     mads = (pl.col("off") / pl.col("mad")).alias("mads")
-    far = alike.filter(pl.col("mad") > 0).with_columns(mads).filter(pl.col("mads").abs() >= 5)
+    off_all = (pl.col("mad") == 0) & (pl.col("off") != 0)
+    far = alike.with_columns(pl.when(pl.col("mad") > 0).then(mads).alias("mads"))
+    far = far.filter((pl.col("mads").abs() >= 5) | off_all)
     return far.select("node", "metric", "found", "usual", "mads", "hardware")
 
 
