@@ -22,9 +22,10 @@ from analytics.server_errors import ABOUT, store_error
 from analytics.tables import COVERAGE, REACTIONS, SWEEPS
 from analytics.take_sweeps import LATE
 from grafana import alert_file, build
-from grafana.alert import RUNBOOK, UID, Alert, group, panel_number
+from grafana.alert import RUNBOOK, Alert, group, panel_number
 from grafana.alerts import COVERAGE_GOAL, alerts
 from grafana.cli import dashboards
+from grafana.clickhouse import UID
 from grafana.fleet import fleet
 from slurm_hooks.journal import CheckEvent, Word
 from slurm_hooks.outcome import Outcome
