@@ -23,6 +23,9 @@ from grafana.columns import Column
 WIDTH = 24
 """Of a dashboard's grid."""
 
+UNKNOWN = "nothing known"
+"""What stands in the place of a number that the history does not tell."""
+
 _POINTS = 100
 """Intervals in a chart: so few that a bar can be seen, and that a rate rests on some results."""
 
@@ -65,7 +68,8 @@ def number(
         .color_mode(kinds.BigValueColorMode.VALUE)
         .graph_mode(kinds.BigValueGraphMode.NONE)
         .reduce_options(common.ReduceDataOptions().calcs(["lastNotNull"]))
-        .no_value("nothing known")
+        .mappings(style.unknown(UNKNOWN))  # else it has the colour of the lowest number
+        .no_value(UNKNOWN)
         .with_target(Query(plain(sql), Form.TABLE))
     )
     return panel if decimals is None else panel.decimals(decimals)

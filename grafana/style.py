@@ -96,6 +96,13 @@ def mapping(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
     return [model.ValueMap(options=options)]
 
 
+def unknown(text: str) -> list[model.ValueMapping]:
+    """Return that a null is shown as *text*, in a colour that is neither good nor bad."""
+    shown = model.ValueMappingResult(text=text, color=colour("quiet"), index=0)
+    match = model.SpecialValueMatch.NULL
+    return [model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match, shown))]
+
+
 def coded() -> list[model.ValueMapping]:
     """Return what the numbers of timelines are shown as."""
     shown: dict[str, tuple[str, str]] = {}
