@@ -93,11 +93,6 @@ def measured(
     )
 
 
-def hidden() -> Column:
-    """Return a column that is there for others' links alone."""
-    return Column(properties=(model.DynamicConfigValue(id_val="custom.hidden", value=True),))
-
-
 def when(title: str = "", *, width: int = 170) -> Column:
     """Return a column of times."""
     return column(title, width=width, unit="dateTimeAsIso")
