@@ -28,6 +28,7 @@ from grafana.select import (
     summed,
 )
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
+from grafana.sweeping import OVERDUE, ages
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 
 _NODES = nodes_then(CLUSTER, ITS_PARTITION)
@@ -97,21 +98,15 @@ def _nodes_now() -> tuple[panels.Panel, ...]:
 
 
 def _heartbeat() -> panels.Panel:
+    week = "started_at <= $__toTime AND started_at > $__toTime - INTERVAL 7 DAY"
     return panels.number(
         "Heartbeat",
-        f"""
-        SELECT maxOrNull(age) AS age_s FROM
-        (
-            SELECT date_diff('second', max(finished_at), $__toTime) AS age FROM sweeps
-            WHERE error = '' AND started_at <= $__toTime
-              AND started_at > $__toTime - INTERVAL 30 DAY AND {CLUSTER}
-            GROUP BY cluster
-        )
-        """,
-        means="How long ago the last sweep ended that came to its end; of several clusters the "
-        "longest. A sweep is told of by the next one: with the usual 5 minutes between them, up to "
-        "10 are well. The alert NoSweep knows how far apart a cluster's sweeps are.",
-        unit="s", decimals=0, steps=((None, "good"), (900, "warn"), (3600, "bad")),
+        f"SELECT maxOrNull(Value) AS age FROM ({ages(both(week, CLUSTER))})",
+        means="How many of its usual intervals ago a cluster's last sweep came to its end; of "
+        "several clusters the most. A sweep is told of by the next one, so up to 2 are well; above "
+        f"{OVERDUE} the alert NoSweep rings. Of clusters with a sweep within a week.",
+        unit="suffix: sweeps ago", decimals=1,
+        steps=((None, "good"), (OVERDUE - 1, "warn"), (OVERDUE, "bad")),
     )  # fmt: skip
 
 

@@ -24,7 +24,8 @@ SHARE: Steps = ((None, "bad"), (0.8, "warn"), (0.95, "good"))
 OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
 OF_VERDICTS = {
     "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
-    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
+    "blocked": "unclear", "busy": "away", "drained": "bad", "unavailable": "dead",
+    "excluded": "quiet",
 }  # fmt: skip
 OF_DEBT = {name: one for name, one in OF_VERDICTS.items() if name not in ("fresh", "excluded")}
 """Why a node is not proven."""

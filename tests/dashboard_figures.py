@@ -9,7 +9,7 @@ from analytics.flapping import HIGH, flapping
 from grafana.node import PEERS
 from grafana.runs import OF_STATUS
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
-from tests.dashboard_seen import Seen
+from tests.dashboard_seen import DAY, Seen
 
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
 PASS_RATE = (pl.col("outcome") == "pass").mean()
@@ -38,11 +38,19 @@ def parts(rows: pl.DataFrame, kind: pl.Expr, names: Mapping[str, str]) -> pl.Dat
 
 
 def heartbeat(seen: Seen) -> pl.DataFrame:
-    """Return how long ago the latest sweep ended, of the cluster where that is longest."""
-    ended = seen.chosen(seen.history.sweeps).filter(pl.col("error") == "")
-    latest = ended.group_by("cluster").agg(pl.col("finished_at").max().dt.truncate("1s"))
-    age = (seen.shown.until - pl.col("finished_at")).dt.total_seconds()
-    return latest.select(age.max().alias("age_s"))
+    """Return how many usual intervals ago the last sweep ended, where that is the most."""
+    sweeps = seen.chosen(seen.until(seen.history.sweeps, "started_at", 7 * DAY))
+    ages = [_age(seen, one) for one in sweeps.partition_by("cluster")]
+    return one("age", max(ages, default=None))
+
+
+def _age(seen: Seen, sweeps: pl.DataFrame) -> float:
+    """Return the same for the *sweeps* of one cluster, of which some came to their end."""
+    starts = sweeps["started_at"].dt.epoch("s").sort()
+    apart = starts.filter(starts > starts[-1] - 86_400).diff().drop_nulls().sort()
+    usual = max(60, apart[len(apart) // 2])
+    ended = sweeps.filter(pl.col("error") == "").select(pl.col("finished_at").max()).item()
+    return float((seen.shown.until - ended.replace(microsecond=0)).total_seconds() / usual)
 
 
 def wide(rows: pl.DataFrame, *by: str, names: Iterable[str], kind: str) -> pl.DataFrame:

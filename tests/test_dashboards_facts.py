@@ -81,6 +81,18 @@ def test_a_check_that_the_last_sweep_did_not_count_is_owed_nothing(store: ClickH
     assert shows(store, "Check", "Proven", "suspended", check="gpu") == [(None,)]
 
 
+def test_the_heartbeat_is_in_the_intervals_of_a_cluster_and_of_one_that_always_fails_old(
+    store: ClickHouseStore,
+) -> None:
+    for cluster, every, error in (("slow", 60, ""), ("fails", 5, "slurmctld is down")):
+        swept = [sweep_file(minutes=every * one, cluster=cluster).sweep for one in range(1, 9)]
+        store.append(told_frame([one._replace(error=error) for one in swept], SWEEPS), SWEEPS)
+    ((slow,),) = shows(store, "Fleet", "Heartbeat", "slow")
+    assert slow == pytest.approx(1, abs=0.01)
+    assert shows(store, "Fleet", "Heartbeat", "slow", "fails") == [(8.0,)]
+    assert shows(store, "Fleet", "Heartbeat", "never swept") == [(None,)]
+
+
 def test_a_node_that_fails_and_takes_jobs_stands_above_those_that_are_held(
     store: ClickHouseStore,
 ) -> None:
