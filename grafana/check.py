@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
 from analytics.flapping import HIGH, NEWEST, OLDEST, STATES
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, when
 from grafana.runs import RUN_COLUMNS, runs_sql
@@ -122,7 +122,7 @@ def _success() -> Row:
     return Row(
         title="How it went",
         panels=(
-            panels.lines(
+            charts.lines(
                 "Pass rate over time",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS `pass rate`
@@ -133,7 +133,7 @@ def _success() -> Row:
                 unit="percentunit", low=None, high=1, colours={"pass rate": "good"}, filled=True,
                 steps=((None, "bad"), (0.95, "good")),
             ),
-            panels.stacks(
+            charts.stacks(
                 "Outcomes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
@@ -187,7 +187,7 @@ def _measured() -> Row:
     return Row(
         title="Duration and metrics",
         panels=(
-            panels.spread(
+            charts.spread(
                 "How long it takes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {_DURATIONS}
@@ -196,7 +196,7 @@ def _measured() -> Row:
                 means="Judged results by how long the program ran: each row's upper bound.",
                 width=24,
             ),
-            panels.lines(
+            charts.lines(
                 "$metric",
                 f"""
                 SELECT time, {_NAMED} FROM

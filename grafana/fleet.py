@@ -2,7 +2,7 @@
 
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, measured, when
 from grafana.reactions import suspended_checks
@@ -115,7 +115,7 @@ def _coverage() -> Row:
     return Row(
         title="Coverage",
         panels=(
-            panels.lines(
+            charts.lines(
                 "Proven share by check",
                 f"""
                 SELECT time, check_name, sum(proven) / sum(nodes) AS Value FROM
@@ -129,9 +129,9 @@ def _coverage() -> Row:
                 means="Of the nodes that a check is for, those that it judged within its max_age. "
                 f"{WHOLE}",
                 unit="percentunit", low=None, high=1, steps=((None, "bad"), (0.95, "good")),
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.areas(
+            charts.areas(
                 "Coverage debt, and why",
                 f"""
                 SELECT time, {summed(OF_DEBT, of="each")} FROM
@@ -146,38 +146,42 @@ def _coverage() -> Row:
                 "the node. `due` ones are visited next; `busy` ones wait for their users. "
                 f"{WHOLE}",
                 colours=OF_DEBT,
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.rows(
-                "Coverage now",
-                f"""
-                SELECT cluster, check_name, share, proven, nodes, failing, never,
-                       date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
-                       arrayStringConcat(
-                           arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
-                                    mapKeys(debt), mapValues(debt)), ', ') AS why,
-                       preempted
-                FROM ({_COVERAGE}) ORDER BY share, check_name LIMIT 1000
-                """,
-                means=f"Each check as the last sweep of the shown time found it. {WHOLE}",
-                columns={
-                    "cluster": CLUSTER_COLUMN,
-                    "check_name": column("Check", width=130, leads=links.to_check()),
-                    "share": measured("Proven", steps=style.SHARE, width=180),
-                    "proven": column("Proven nodes", width=110),
-                    "nodes": column("Nodes", width=80),
-                    "failing": graded("Failing", steps=style.ANY_IS_BAD, width=80),
-                    "never": column("Never judged", width=110),
-                    "oldest_s": age("Oldest proof"),
-                    "max_age_s": age("Max age"),
-                    "why": column("Not proven, by why"),
-                    "preempted": column("Gave way", width=90),
-                },
-                nothing="No sweep counted in the last day",
-                height=8,
-            ),
+            _coverage_now(),
         ),
     )  # fmt: skip
+
+
+def _coverage_now() -> panels.Panel:
+    return panels.rows(
+        "Coverage now",
+        f"""
+        SELECT cluster, check_name, share, proven, nodes, failing, never,
+               date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
+               arrayStringConcat(
+                   arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
+                            mapKeys(debt), mapValues(debt)), ', ') AS why,
+               preempted
+        FROM ({_COVERAGE}) ORDER BY share, check_name LIMIT 1000
+        """,
+        means=f"Each check as the last sweep of the shown time found it. {WHOLE}",
+        columns={
+            "cluster": CLUSTER_COLUMN,
+            "check_name": column("Check", width=130, leads=links.to_check()),
+            "share": measured("Proven", steps=style.SHARE, width=180),
+            "proven": column("Proven nodes", width=110),
+            "nodes": column("Nodes", width=80),
+            "failing": graded("Failing", steps=style.ANY_IS_BAD, width=80),
+            "never": column("Never judged", width=110),
+            "oldest_s": age("Oldest proof"),
+            "max_age_s": age("Max age"),
+            "why": column("Not proven, by why"),
+            "preempted": column("Gave way", width=90),
+        },
+        nothing="No sweep counted in the last day",
+        height=8,
+    )
 
 
 def _nodes() -> Row:
@@ -202,7 +206,7 @@ def _nodes() -> Row:
                 colours=OF_HOLDERS,
                 width=6,
             ),
-            panels.areas(
+            charts.areas(
                 "What sweeps found",
                 f"""
                 SELECT time, {summed(OF_VERDICTS, of="each")} FROM
@@ -217,32 +221,36 @@ def _nodes() -> Row:
                 means="How many nodes each sweep found fresh, due, busy, drained, and so on. "
                 f"{WHOLE}",
                 colours=OF_VERDICTS,
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.rows(
-                "Held or failing",
-                f"""
-                SELECT cluster, node, {STATE} AS state_shown, holder_kind AS held_by, holder,
-                       held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
-                FROM ({_NODES}) WHERE holder_kind != '' OR ({FAILS})
-                ORDER BY holder_kind = '' DESC, held_since DESC NULLS LAST, node LIMIT 500
-                """,
-                means="Nodes on which a check fails and that users' jobs may still get, and then "
-                "those that somebody keeps from their users, the last held first; 500 at most.",
-                columns={
-                    "cluster": CLUSTER_COLUMN,
-                    "node": column("Node", width=120, leads=links.to_node()),
-                    "state_shown": column("State", width=150),
-                    "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
-                    "holder": column("Who", width=110),
-                    "held_since": when("Since"),
-                    "reason": column("Reason"),
-                    "fails": column("Failing", width=160),
-                    "latest_proof": when("Latest proof"),
-                },
-                nothing="No node is held, and nothing fails",
-            ),
+            _held_or_failing(),
         ),
+    )
+
+
+def _held_or_failing() -> panels.Panel:
+    return panels.rows(
+        "Held or failing",
+        f"""
+        SELECT cluster, node, {STATE} AS state_shown, holder_kind AS held_by, holder,
+               held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
+        FROM ({_NODES}) WHERE holder_kind != '' OR ({FAILS})
+        ORDER BY holder_kind = '' DESC, held_since DESC NULLS LAST, node LIMIT 500
+        """,
+        means="Nodes on which a check fails and that users' jobs may still get, and then "
+        "those that somebody keeps from their users, the last held first; 500 at most.",
+        columns={
+            "cluster": CLUSTER_COLUMN,
+            "node": column("Node", width=120, leads=links.to_node()),
+            "state_shown": column("State", width=150),
+            "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
+            "holder": column("Who", width=110),
+            "held_since": when("Since"),
+            "reason": column("Reason"),
+            "fails": column("Failing", width=160),
+            "latest_proof": when("Latest proof"),
+        },
+        nothing="No node is held, and nothing fails",
     )
 
 
@@ -251,7 +259,7 @@ def _outcomes() -> Row:
     return Row(
         title="How checks ended",
         panels=(
-            panels.stacks(
+            charts.stacks(
                 "Outcomes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
@@ -260,7 +268,7 @@ def _outcomes() -> Row:
                 means="How the checks ended. Only pass, warn and fail judge the node.",
                 colours=OF_OUTCOMES,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Failures by check",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, check_name, count() AS Value
@@ -326,7 +334,7 @@ def _sweeps() -> Row:
                 nothing="No sweep in this time",
                 width=16,
             ),
-            panels.lines(
+            charts.lines(
                 "How long sweeps take",
                 f"""
                 SELECT $__timeInterval(started_at) AS time, max(duration_s) AS longest FROM sweeps
@@ -371,7 +379,7 @@ def _cost() -> Row:
                 "its node (the variable `Wait for a stop`; docs/benchmarks.md measures it).",
                 unit="s", height=8,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Node-hours by check",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, check_name,

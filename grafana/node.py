@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Marks, Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, when
 from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, STANDING, STATE, both, nodes_then
@@ -118,7 +118,7 @@ def _timeline() -> Row:
     return Row(
         title="What happened",
         panels=(
-            panels.states(
+            charts.states(
                 "Checks, reactions and who held it",
                 f"""
                 SELECT time, what, Value FROM
@@ -168,7 +168,7 @@ def _metrics() -> Row:
     return Row(
         title="Metrics beside peers",
         panels=(
-            panels.band(
+            charts.band(
                 "$metric",
                 f"""
                 SELECT time, anyOrNull(mine) AS `this node`, anyOrNull(low) AS `peers, low`,

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, coloured, column, when
 from grafana.select import CHECK, CLUSTER, NODE, PARTITION, STANDING, SUSPENDED, both
@@ -90,7 +90,7 @@ def _course() -> Row:
     return Row(
         title="Over time",
         panels=(
-            panels.stacks(
+            charts.stacks(
                 "Decided, and what became of it",
                 f"""
                 SELECT $__timeInterval(decided_at) AS time, state, count() AS Value FROM reactions

@@ -3,7 +3,7 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, coloured, column, graded, when
 from grafana.select import CHECK, CLUSTER, PARTITION, PLANNED, WHOLE, both, chosen, counted
@@ -78,7 +78,7 @@ def _now() -> Row:
                 f"the batch. InProgress: visits are missing. {WHOLE}",
                 colours=OF_STATUS, width=6,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Runs by status",
                 f"""
                 SELECT $__timeInterval(created_at) AS time, {counted("status", OF_STATUS)}
@@ -87,7 +87,7 @@ def _now() -> Row:
                 means=f"When they were planned. {WHOLE}",
                 width=9, colours=OF_STATUS,
             ),
-            panels.lines(
+            charts.lines(
                 "How long runs take",
                 f"""
                 SELECT $__timeInterval(created_at) AS time, check_name, max(duration_s) AS Value
