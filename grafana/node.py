@@ -32,6 +32,26 @@ _STOOD = f"""
 """.strip()
 """When a reaction began and ceased to stand; one from before the shown time begins with that."""
 
+_HAPPENED = f"""
+    SELECT finished_at AS time, check_name AS what, 1 AS place,
+           {style.code("outcome", style.OUTCOME_CODES)} AS Value
+    FROM history WHERE {_RESULTS}
+    UNION ALL
+    SELECT time, concat('· ', kind) AS what, 2 AS place,
+           {style.code("if(standing > 0, kind, 'none')", style.HOLD_CODES)} AS Value
+    FROM
+    (
+        SELECT kind, change.1 AS time,
+               sum(change.2) OVER (PARTITION BY kind ORDER BY change.1) AS standing
+        FROM ({_STOOD}) WHERE change.1 <= $__toTime
+    )
+    UNION ALL
+    SELECT seen_at AS time, '· held by' AS what, 3 AS place,
+           {style.code(HOLDER, style.HOLDER_CODES)} AS Value
+    FROM node_states WHERE $__timeFilter(seen_at) AND {_MINE}
+""".strip()
+"""What the timeline has a row for: each check, each kind of reaction, and who held the node."""
+
 
 def node() -> Dashboard:
     """Return the dashboard."""
@@ -123,27 +143,12 @@ def _timeline() -> Row:
                 f"""
                 SELECT time, what, Value FROM
                 (
-                    SELECT finished_at AS time, check_name AS what, 1 AS place,
-                           {style.code("outcome", style.OUTCOME_CODES)} AS Value
-                    FROM history WHERE {_RESULTS}
-                    UNION ALL
-                    SELECT time, concat('· ', kind) AS what, 2 AS place,
-                           {style.code("if(standing > 0, kind, 'none')", style.HOLD_CODES)} AS Value
-                    FROM
-                    (
-                        SELECT kind, change.1 AS time,
-                               sum(change.2) OVER (PARTITION BY kind ORDER BY change.1) AS standing
-                        FROM ({_STOOD}) WHERE change.1 <= $__toTime
-                    )
-                    UNION ALL
-                    SELECT seen_at AS time, '· held by' AS what, 3 AS place,
-                           {style.code(HOLDER, style.HOLDER_CODES)} AS Value
-                    FROM node_states WHERE $__timeFilter(seen_at) AND {_MINE}
+                    SELECT * FROM ({_HAPPENED}) ORDER BY time DESC LIMIT 50000
                 )
-                ORDER BY time, place, what LIMIT 50000
+                ORDER BY time, place, what
                 """,
                 means="How each check ended, what reactions stood, and who kept the node from its "
-                "users, on one axis.",
+                "users, on one axis; the newest 50,000.",
                 mappings=style.coded(),
                 height=12,
             ),
