@@ -12,6 +12,12 @@ JUDGED = "outcome IN ('" + "', '".join(_JUDGED) + "')"
 PASS_RATE = f"if(countIf({JUDGED}) = 0, NULL, countIf(outcome = 'pass') / countIf({JUDGED}))"
 """Passes by judged results, as `analytics.reliability` has it; NULL where nothing was judged."""
 
+WORST_FIRST = (
+    "transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn', 'pass'],"
+    " [0, 1, 2, 3, 4, 9], 5)"
+)
+"""The order of outcomes in which a person wants to see them."""
+
 _REACTIONS = "decided_at, check_name, kind, state, why, detail, ended_at, ended_by"
 
 

@@ -11,16 +11,15 @@ from grafana_foundation_sdk.models import alerting as model
 from grafana_foundation_sdk.models.common import DataSourceRef
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
-from grafana.clickhouse import PLUGIN, Form, Query, plain
-
-UID = "cluster-doctor"
-"""Of the data source as it is provisioned: a rule has nobody who chooses one."""
+from grafana.clickhouse import PLUGIN, UID, Form, Query, plain
 
 GROUP = FOLDER = "cluster-doctor"
 INTERVAL_S = 60
 RUNBOOK = "docs/alerts.md"
 
 _SOURCE = DataSourceRef(type_val=PLUGIN, uid=UID)
+"""A rule has nobody who chooses one."""
+
 _EXPRESSION = "__expr__"
 
 Severity = Literal["critical", "warning"]

@@ -10,8 +10,9 @@ from grafana_foundation_sdk.cog.encoder import JSONEncoder
 from grafana_foundation_sdk.models.alerting import Rule, RuleGroup
 
 from grafana import clickhouse
-from grafana.alert import FOLDER, INTERVAL_S, UID, Alert, group
+from grafana.alert import FOLDER, INTERVAL_S, Alert, group
 from grafana.alerts import alerts
+from grafana.clickhouse import UID
 from grafana.fleet import fleet
 
 Json = dict[str, Any]

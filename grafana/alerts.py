@@ -9,8 +9,8 @@ from analytics.ingest import UNTIDY
 from analytics.server_errors import ABOUT
 from analytics.take_sweeps import LATE
 from grafana.alert import Alert
-from grafana.select import BATCH_DAY
-from slurm_hooks.policy import SUSPECT
+from grafana.select import STAMP, SUSPENDED
+from grafana.sweeping import OVERDUE, USUAL_S, ages
 from slurm_hooks.room import AT_MOST
 
 COVERAGE_GOAL = 0.9
@@ -18,16 +18,6 @@ MANY_NODES = 5
 """As many as `reactions.suspect` allows, unless the settings say otherwise."""
 
 HOUR, DAY = 3600, 86400
-
-_USUAL_S = """
-                    arraySort(groupArray(toUnixTimestamp(started_at))) AS starts,
-                    arrayFilter(start -> start > starts[-1] - 86400, starts) AS last_day,
-                    arrayPopFront(arrayDifference(last_day)) AS apart,
-                    if(empty(apart), 3600,
-                       greatest(60, arrayReduce('quantileExact(0.5)', apart))) AS usual_s
-""".strip()
-"""How far a cluster's sweeps are apart: the median of the day that its latest one ended. So sites
-with other intervals need no other rule. Of a single sweep that cannot be told: an hour."""
 
 
 def alerts(*, coverage_goal: float = COVERAGE_GOAL) -> Sequence[Alert]:
@@ -44,25 +34,11 @@ def alerts(*, coverage_goal: float = COVERAGE_GOAL) -> Sequence[Alert]:
 
 
 def _no_sweep() -> Alert:
-    # A sweep's row enters with the next sweep: where all is well the newest is up to two intervals
-    # old, so four intervals of it are three without a sweep. One that never came to its end counts
-    # from its first try.
     return Alert(
         title="NoSweep",
-        sql=f"""
-            SELECT cluster, date_diff('second', ended_at, $__toTime) / usual_s AS Value FROM
-            (
-                SELECT
-                    cluster,
-                    if(countIf(error = '') = 0, min(started_at),
-                       maxIf(finished_at, error = '')) AS ended_at,
-                    {_USUAL_S}
-                FROM sweeps WHERE $__timeFilter(started_at) GROUP BY cluster
-            )
-            ORDER BY cluster
-        """,
+        sql=ages("$__timeFilter(started_at)"),
         window_s=7 * DAY,
-        rings=("gt", 4),
+        rings=("gt", OVERDUE),
         lasting="2m",
         severity="critical",
         summary="{{ .Labels.cluster }}: no sweep came to its end for three intervals",
@@ -151,7 +127,7 @@ def _reactions_suspended() -> Alert:
         title="ReactionsSuspended",
         sql=f"""
             SELECT cluster, check_name, count() AS Value FROM reactions
-            WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}') AND $__timeFilter(decided_at)
+            WHERE {SUSPENDED} AND $__timeFilter(decided_at)
             GROUP BY cluster, check_name
             ORDER BY cluster, check_name
         """,
@@ -172,7 +148,7 @@ def _ingest_lag() -> Alert:
     # It must last for longer than the hour that is looked at: so what came late at once rings
     # nothing, such as the backlog after an outage, or the records of a node that was away. The
     # table is read without FINAL, every minute: a row that is there twice does no harm.
-    first = BATCH_DAY.format(time="$__fromTime - INTERVAL 7 DAY")
+    first = STAMP.format(time="$__fromTime - INTERVAL 7 DAY")
     return Alert(
         title="IngestLag",
         sql=f"""
@@ -189,7 +165,7 @@ def _ingest_lag() -> Alert:
             (
                 SELECT
                     cluster,
-                    {_USUAL_S}
+                    {USUAL_S}
                 FROM sweeps
                 WHERE started_at <= $__toTime AND started_at > $__toTime - INTERVAL 2 DAY
                 GROUP BY cluster

@@ -7,7 +7,7 @@ from grafana_foundation_sdk.builders import dashboard as build
 from grafana_foundation_sdk.models import dashboard as model
 
 from grafana import links
-from grafana.clickhouse import PLUGIN, SOURCE, Form, Query, plain
+from grafana.clickhouse import PLUGIN, SOURCE, UID, Form, Query, plain
 from grafana.panels import Panel
 from grafana.style import colour
 
@@ -75,7 +75,7 @@ def board(
         .timezone("browser")
         .tooltip(model.DashboardCursorSync.CROSSHAIR)
         .readonly()
-        .with_variable(build.DatasourceVariable("datasource").label("Data source").type(PLUGIN))
+        .with_variable(_data_source())
     )
     for variable in variables:
         made = made.with_variable(
@@ -86,6 +86,16 @@ def board(
     for row in rows:
         made = _row(made, row)
     return _numbered(made.build())
+
+
+def _data_source() -> build.DatasourceVariable:
+    """Return the choice of a data source: ours, where a Grafana has several of the plugin's."""
+    return (
+        build.DatasourceVariable("datasource")
+        .label("Data source")
+        .type(PLUGIN)
+        .current(model.VariableOption(text=UID, value=UID, selected=True))
+    )
 
 
 def _variable(variable: Variable) -> build.QueryVariable:

@@ -4,7 +4,7 @@ from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
 from analytics.flapping import HIGH, NEWEST, OLDEST, STATES
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, when
 from grafana.runs import RUN_COLUMNS, runs_sql
@@ -12,7 +12,10 @@ from grafana.select import (
     CHECK,
     CLUSTER,
     PARTITION,
+    PROVEN,
     RESULTS,
+    THERE,
+    WHOLE,
     both,
     counted,
     coverage_then,
@@ -78,24 +81,24 @@ def _now() -> Row:
             ),
             panels.number(
                 "Proven",
-                f"""
-                SELECT if(sum(nodes) = 0, NULL, sum(proven) / sum(nodes)) AS share
-                FROM ({_COVERAGE})
-                """,
-                means="Of the nodes that the check is for, those judged within its max_age.",
+                f"SELECT {PROVEN} AS share FROM ({_COVERAGE})",
+                means="Of the nodes that the check is for, those judged within its max_age. "
+                f"{WHOLE}",
                 unit="percentunit", decimals=1, steps=style.SHARE,
             ),
             panels.number(
                 "Failing nodes",
                 f"SELECT sumOrNull(failing) AS nodes FROM ({_COVERAGE})",
-                means="Nodes whose latest judgement by this check is fail, however old.",
+                means=f"Nodes whose latest judgement by this check is fail, however old. {WHOLE}",
                 steps=style.ANY_IS_BAD,
             ),
             panels.number(
                 "Never judged",
-                f"SELECT sumOrNull(never) AS nodes FROM ({_COVERAGE})",
-                means="Nodes that the check is for and that it never judged.",
-                steps=style.ANY_IS_UNCLEAR,
+                f"SELECT if(sum(nodes) = 0, NULL, sum(never) / sum(nodes)) AS share "
+                f"FROM ({_COVERAGE})",
+                means="Of the nodes that the check is for, those that it never judged: new ones, "
+                f"and all of them while a check is new. {WHOLE}",
+                unit="percentunit", decimals=1, steps=style.AWAY,
             ),
             panels.number(
                 "Results",
@@ -119,7 +122,7 @@ def _success() -> Row:
     return Row(
         title="How it went",
         panels=(
-            panels.lines(
+            charts.lines(
                 "Pass rate over time",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {story.PASS_RATE} AS `pass rate`
@@ -130,7 +133,7 @@ def _success() -> Row:
                 unit="percentunit", low=None, high=1, colours={"pass rate": "good"}, filled=True,
                 steps=((None, "bad"), (0.95, "good")),
             ),
-            panels.stacks(
+            charts.stacks(
                 "Outcomes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
@@ -143,9 +146,11 @@ def _success() -> Row:
                 "What it said where it did not pass",
                 f"""
                 SELECT outcome, results, nodes, last_at, detail
-                FROM ({story.grounds(_OF, most=50)}) ORDER BY results DESC, detail LIMIT 50
+                FROM ({story.grounds(_OF, most=10_000)})
+                ORDER BY {story.WORST_FIRST}, results DESC, detail LIMIT 50
                 """,
-                means="The commonest reasons of the shown time.",
+                means="The commonest reasons of the shown time, those that failed first; 50 at "
+                "most.",
                 columns={
                     "outcome": coloured("Outcome", width=110),
                     "results": column("Results", width=80),
@@ -167,7 +172,8 @@ def _runs() -> Row:
             panels.rows(
                 "Runs",
                 runs_sql(both(CLUSTER, CHECK), most=100),
-                means="The newest runs of the shown time: this check over one batch of nodes.",
+                means="The newest 100 runs of the shown time: this check over one batch of nodes. "
+                f"{WHOLE}",
                 columns=RUN_COLUMNS,
                 nothing="No run in this time",
                 height=8,
@@ -181,7 +187,7 @@ def _measured() -> Row:
     return Row(
         title="Duration and metrics",
         panels=(
-            panels.spread(
+            charts.spread(
                 "How long it takes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {_DURATIONS}
@@ -190,7 +196,7 @@ def _measured() -> Row:
                 means="Judged results by how long the program ran: each row's upper bound.",
                 width=24,
             ),
-            panels.lines(
+            charts.lines(
                 "$metric",
                 f"""
                 SELECT time, {_NAMED} FROM
@@ -219,7 +225,8 @@ def _deviating() -> panels.Panel:
     return panels.rows(
         "Nodes that deviate",
         f"""
-        SELECT cluster, node, metric, found, usual, found / usual - 1 AS apart,
+        SELECT cluster, node, metric, found, usual,
+               if(usual = 0, NULL, found / usual - 1) AS apart,
                if(mad = 0, NULL, (found - usual) / mad) AS mads, hardware
         FROM
         (
@@ -241,10 +248,12 @@ def _deviating() -> panels.Panel:
                 GROUP BY hardware, metric HAVING count() >= {LEAST}
             )
         )
-        WHERE abs(mads) >= {FAR} ORDER BY abs(mads) DESC, node, metric LIMIT 100
+        WHERE if(mad = 0, found != usual, abs(mads) >= {FAR})
+        ORDER BY abs(mads) DESC NULLS LAST, abs(apart) DESC, node, metric LIMIT 100
         """,
-        means="Nodes whose median of the shown time is far from that of all nodes of the same "
-        f"hardware: {FAR} median absolute deviations or more.",
+        means="Nodes whose median of the shown time is far from that of the chosen nodes of the "
+        f"same hardware: {FAR} median absolute deviations (MADs) or more; and, below those, any "
+        "other value where at least half of them have the same. 100 at most.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
@@ -281,7 +290,7 @@ def _flapping() -> panels.Panel:
         """,
         means=f"Nodes about which the check keeps changing its mind: of their last {STATES} judged "
         f"results in the shown time, changes that weigh {HIGH:.0%} or more, the newest the most, "
-        "as Nagios counts them.",
+        "as Nagios counts them. The worst 100.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),
@@ -302,11 +311,11 @@ def _failing() -> panels.Panel:
                date_diff('second', judged_at, $__toTime) AS age_s, judged_detail, judged_log_path
         FROM status
         WHERE judged_outcome IN ('fail', 'warn') AND judged_at <= $__toTime
-          AND {both(CLUSTER, CHECK, PARTITION)}
+          AND {both(CLUSTER, CHECK, PARTITION, THERE)}
         ORDER BY judged_outcome, judged_at DESC, node LIMIT 500
         """,
-        means="Nodes whose latest judgement by this check is fail or warn; as the history stands "
-        "now.",
+        means="Nodes that Slurm has and whose latest judgement by this check is fail or warn, fail "
+        "first; as the history stands now, and 500 at most.",
         columns={
             "cluster": CLUSTER_COLUMN,
             "node": column("Node", width=110, leads=links.to_node()),

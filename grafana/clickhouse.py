@@ -12,6 +12,9 @@ PLUGIN = "grafana-clickhouse-datasource"
 PLUGIN_VERSION = "4.20.0"
 """The first release whose macros these dashboards were written for."""
 
+UID = "cluster-doctor"
+"""Of the data source as it is provisioned."""
+
 SOURCE = DataSourceRef(type_val=PLUGIN, uid="${datasource}")
 """The data source that the reader of a dashboard chose."""
 

@@ -3,16 +3,22 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, graded, measured, when
+from grafana.reactions import suspended_checks
 from grafana.select import (
     CHECK,
     CLUSTER,
+    FAILS,
     HOLDER,
     ITS_PARTITION,
     PARTITION,
+    PROVEN,
     RESULTS,
+    STANDING,
+    THERE,
+    WHOLE,
     averaged,
     both,
     counted,
@@ -22,8 +28,8 @@ from grafana.select import (
     summed,
 )
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
+from grafana.sweeping import OVERDUE, ages
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
-from slurm_hooks.policy import SUSPECT
 
 _NODES = nodes_then(CLUSTER, ITS_PARTITION)
 _COVERAGE = coverage_then(both(CLUSTER, CHECK))
@@ -45,66 +51,62 @@ def _now() -> Row:
     return Row(
         title="Now",
         panels=(
-            panels.number(
-                "Proven",
-                f"""
-                SELECT if(sum(nodes) = 0, NULL, sum(proven) / sum(nodes)) AS share
-                FROM ({_COVERAGE})
-                """,
-                means="Of all pairs of a node and a check that is for it, the share that was "
-                "judged no longer ago than the check's max_age. Of whole clusters: sweeps do not "
-                "count by partition.",
-                unit="percentunit", decimals=1, steps=style.SHARE,
-            ),
-            panels.number(
-                "Owed",
-                f"SELECT sumOrNull(unproven) AS owed FROM ({_COVERAGE})",
-                means="Pairs of a node and a check that are not proven: the coverage debt. Why is "
-                "told below.",
-                steps=style.ANY_IS_UNCLEAR,
-            ),
-            panels.number(
-                "Failing nodes",
-                f"SELECT {known('countIf(notEmpty(failing))')} AS nodes FROM ({_NODES})",
-                means="Nodes on which the latest judgement of a check was fail, as the last sweep "
-                "saw it.",
-                steps=style.ANY_IS_BAD,
-            ),
-            panels.number(
-                "Held nodes",
-                f"SELECT {known('countIf(notEmpty(holder_kind))')} AS nodes FROM ({_NODES})",
-                means="Nodes that somebody keeps from their users: checks, people, Slurm, or a "
-                "reservation.",
-                steps=style.ANY_IS_UNCLEAR,
-            ),
-            panels.number(
-                "Heartbeat",
-                f"""
-                SELECT maxOrNull(age) AS age_s FROM
-                (
-                    SELECT date_diff('second', max(finished_at), $__toTime) AS age FROM sweeps
-                    WHERE error = '' AND started_at <= $__toTime
-                      AND started_at > $__toTime - INTERVAL 30 DAY AND {CLUSTER}
-                    GROUP BY cluster
-                )
-                """,
-                means="How long ago the last sweep ended that came to its end; of several clusters "
-                "the longest. Sweeps are 5 minutes apart unless the settings say otherwise.",
-                unit="s", decimals=0, steps=((None, "good"), (900, "warn"), (3600, "bad")),
-            ),
-            panels.number(
-                "Suspended checks",
-                f"""
-                SELECT uniqExact(cluster, check_name) AS checks FROM reactions
-                WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}')
-                  AND decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 30 DAY
-                  AND {both(CLUSTER, CHECK)}
-                """,
-                means="Checks that failed on so many nodes at once that nothing more is done for "
-                "them until a person decides: cluster-doctor reactions.",
-                steps=style.ANY_IS_BAD,
-            ),
+            *_proven(),
+            *_nodes_now(),
+            _heartbeat(),
+            suspended_checks(both(STANDING, CLUSTER, PARTITION, CHECK), width=4),
         ),
+    )
+
+
+def _proven() -> tuple[panels.Panel, ...]:
+    return (
+        panels.number(
+            "Proven",
+            f"SELECT {PROVEN} AS share FROM ({_COVERAGE})",
+            means="Of all pairs of a node and a check that is for it, the share that was judged no "
+            f"longer ago than the check's max_age. {WHOLE}",
+            unit="percentunit", decimals=1, steps=style.SHARE,
+        ),
+        panels.number(
+            "Owed",
+            f"SELECT sumOrNull(unproven) AS owed FROM ({_COVERAGE})",
+            means="Pairs of a node and a check that are not proven: the coverage debt. Some always "
+            "are, since proofs grow old; `Proven` says whether it is much. Why is told below. "
+            f"{WHOLE}",
+        ),
+    )  # fmt: skip
+
+
+def _nodes_now() -> tuple[panels.Panel, ...]:
+    return (
+        panels.number(
+            "Failing nodes",
+            f"SELECT {known(f'countIf({FAILS})')} AS nodes FROM ({_NODES})",
+            means="Nodes on which the latest judgement of a check was fail, as the last sweep "
+            "saw it.",
+            steps=style.ANY_IS_BAD,
+        ),
+        panels.number(
+            "Held nodes",
+            f"SELECT {known('countIf(notEmpty(holder_kind)) / count()')} AS share FROM ({_NODES})",
+            means="The share of nodes that somebody keeps from their users: checks, people, Slurm, "
+            "or a reservation. How many is told below.",
+            unit="percentunit", decimals=1, steps=style.AWAY,
+        ),
+    )  # fmt: skip
+
+
+def _heartbeat() -> panels.Panel:
+    week = "started_at <= $__toTime AND started_at > $__toTime - INTERVAL 7 DAY"
+    return panels.number(
+        "Heartbeat",
+        f"SELECT maxOrNull(Value) AS age FROM ({ages(both(week, CLUSTER))})",
+        means="How many of its usual intervals ago a cluster's last sweep came to its end; of "
+        "several clusters the most. A sweep is told of by the next one, so up to 2 are well; above "
+        f"{OVERDUE} the alert NoSweep rings. Of clusters with a sweep within a week.",
+        unit="suffix: sweeps ago", decimals=1,
+        steps=((None, "good"), (OVERDUE - 1, "warn"), (OVERDUE, "bad")),
     )  # fmt: skip
 
 
@@ -113,18 +115,23 @@ def _coverage() -> Row:
     return Row(
         title="Coverage",
         panels=(
-            panels.lines(
+            charts.lines(
                 "Proven share by check",
                 f"""
-                SELECT $__timeInterval(at) AS time, check_name, avg(share) AS Value FROM coverage
-                WHERE {sample} AND share IS NOT NULL
-                GROUP BY time, check_name ORDER BY time, check_name
+                SELECT time, check_name, sum(proven) / sum(nodes) AS Value FROM
+                (
+                    SELECT $__timeInterval(at) AS time, cluster, check_name,
+                           avg(coverage.proven) AS proven, avg(coverage.nodes) AS nodes
+                    FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
+                )
+                GROUP BY time, check_name HAVING sum(nodes) > 0 ORDER BY time, check_name
                 """,
-                means="Of the nodes that a check is for, those that it judged within its max_age.",
+                means="Of the nodes that a check is for, those that it judged within its max_age. "
+                f"{WHOLE}",
                 unit="percentunit", low=None, high=1, steps=((None, "bad"), (0.95, "good")),
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.areas(
+            charts.areas(
                 "Coverage debt, and why",
                 f"""
                 SELECT time, {summed(OF_DEBT, of="each")} FROM
@@ -136,40 +143,45 @@ def _coverage() -> Row:
                 GROUP BY time ORDER BY time
                 """,
                 means="Pairs of a node and a check that are not proven, by what the plan says of "
-                "the node. `due` ones are visited next; `busy` ones wait for their users.",
+                "the node. `due` ones are visited next; `busy` ones wait for their users. "
+                f"{WHOLE}",
                 colours=OF_DEBT,
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.rows(
-                "Coverage now",
-                f"""
-                SELECT cluster, check_name, share, proven, nodes, failing, never,
-                       date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
-                       arrayStringConcat(
-                           arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
-                                    mapKeys(debt), mapValues(debt)), ', ') AS why,
-                       preempted
-                FROM ({_COVERAGE}) ORDER BY share, check_name LIMIT 1000
-                """,
-                means="Each check as the last sweep of the shown time found it.",
-                columns={
-                    "cluster": CLUSTER_COLUMN,
-                    "check_name": column("Check", width=130, leads=links.to_check()),
-                    "share": measured("Proven", steps=style.SHARE, width=180),
-                    "proven": column("Proven nodes", width=110),
-                    "nodes": column("Nodes", width=80),
-                    "failing": graded("Failing", steps=style.ANY_IS_BAD, width=80),
-                    "never": graded("Never judged", steps=style.ANY_IS_UNCLEAR, width=110),
-                    "oldest_s": age("Oldest proof"),
-                    "max_age_s": age("Max age"),
-                    "why": column("Not proven, by why"),
-                    "preempted": column("Gave way", width=90),
-                },
-                nothing="No sweep counted in the last day",
-                height=8,
-            ),
+            _coverage_now(),
         ),
     )  # fmt: skip
+
+
+def _coverage_now() -> panels.Panel:
+    return panels.rows(
+        "Coverage now",
+        f"""
+        SELECT cluster, check_name, share, proven, nodes, failing, never,
+               date_diff('second', oldest_proof, $__toTime) AS oldest_s, max_age_s,
+               arrayStringConcat(
+                   arrayMap((why, pairs) -> concat(toString(toUInt64(pairs)), ' ', why),
+                            mapKeys(debt), mapValues(debt)), ', ') AS why,
+               preempted
+        FROM ({_COVERAGE}) ORDER BY share, check_name LIMIT 1000
+        """,
+        means=f"Each check as the last sweep of the shown time found it. {WHOLE}",
+        columns={
+            "cluster": CLUSTER_COLUMN,
+            "check_name": column("Check", width=130, leads=links.to_check()),
+            "share": measured("Proven", steps=style.SHARE, width=180),
+            "proven": column("Proven nodes", width=110),
+            "nodes": column("Nodes", width=80),
+            "failing": graded("Failing", steps=style.ANY_IS_BAD, width=80),
+            "never": column("Never judged", width=110),
+            "oldest_s": age("Oldest proof"),
+            "max_age_s": age("Max age"),
+            "why": column("Not proven, by why"),
+            "preempted": column("Gave way", width=90),
+        },
+        nothing="No sweep counted in the last day",
+        height=8,
+    )
 
 
 def _nodes() -> Row:
@@ -182,7 +194,8 @@ def _nodes() -> Row:
                 SELECT {story.STATE} AS state_shown, count() AS nodes
                 FROM ({_NODES}) GROUP BY state_shown ORDER BY nodes DESC, state_shown LIMIT 20
                 """,
-                means="As scontrol show node has it, at the last sweep of the shown time.",
+                means="As scontrol show node has it, at the last sweep of the shown time; the 20 "
+                "commonest.",
                 width=6,
             ),
             panels.parts(
@@ -193,7 +206,7 @@ def _nodes() -> Row:
                 colours=OF_HOLDERS,
                 width=6,
             ),
-            panels.areas(
+            charts.areas(
                 "What sweeps found",
                 f"""
                 SELECT time, {summed(OF_VERDICTS, of="each")} FROM
@@ -205,33 +218,39 @@ def _nodes() -> Row:
                 ) AS each
                 GROUP BY time ORDER BY time
                 """,
-                means="How many nodes each sweep found fresh, due, busy, drained, and so on.",
+                means="How many nodes each sweep found fresh, due, busy, drained, and so on. "
+                f"{WHOLE}",
                 colours=OF_VERDICTS,
-                least=panels.SWEEPS,
+                least=charts.SWEEPS,
             ),
-            panels.rows(
-                "Held or failing",
-                f"""
-                SELECT cluster, node, {story.STATE} AS state_shown, holder_kind AS held_by, holder,
-                       held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
-                FROM ({_NODES}) WHERE holder_kind != '' OR notEmpty(failing)
-                ORDER BY held_since DESC NULLS LAST, node LIMIT 500
-                """,
-                means="Every node that somebody keeps from its users, or on which a check fails.",
-                columns={
-                    "cluster": CLUSTER_COLUMN,
-                    "node": column("Node", width=120, leads=links.to_node()),
-                    "state_shown": column("State", width=150),
-                    "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
-                    "holder": column("Who", width=110),
-                    "held_since": when("Since"),
-                    "reason": column("Reason"),
-                    "fails": column("Failing", width=160),
-                    "latest_proof": when("Latest proof"),
-                },
-                nothing="No node is held, and nothing fails",
-            ),
+            _held_or_failing(),
         ),
+    )
+
+
+def _held_or_failing() -> panels.Panel:
+    return panels.rows(
+        "Held or failing",
+        f"""
+        SELECT cluster, node, {story.STATE} AS state_shown, holder_kind AS held_by, holder,
+               held_since, reason, arrayStringConcat(failing, ', ') AS fails, latest_proof
+        FROM ({_NODES}) WHERE holder_kind != '' OR ({FAILS})
+        ORDER BY holder_kind = '' DESC, held_since DESC NULLS LAST, node LIMIT 500
+        """,
+        means="Nodes on which a check fails and that users' jobs may still get, and then "
+        "those that somebody keeps from their users, the last held first; 500 at most.",
+        columns={
+            "cluster": CLUSTER_COLUMN,
+            "node": column("Node", width=120, leads=links.to_node()),
+            "state_shown": column("State", width=150),
+            "held_by": coloured("Held by", width=100, texts=OF_HOLDERS),
+            "holder": column("Who", width=110),
+            "held_since": when("Since"),
+            "reason": column("Reason"),
+            "fails": column("Failing", width=160),
+            "latest_proof": when("Latest proof"),
+        },
+        nothing="No node is held, and nothing fails",
     )
 
 
@@ -240,7 +259,7 @@ def _outcomes() -> Row:
     return Row(
         title="How checks ended",
         panels=(
-            panels.stacks(
+            charts.stacks(
                 "Outcomes",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, {counted("outcome", OF_OUTCOMES)}
@@ -249,7 +268,7 @@ def _outcomes() -> Row:
                 means="How the checks ended. Only pass, warn and fail judge the node.",
                 colours=OF_OUTCOMES,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Failures by check",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, check_name, count() AS Value
@@ -266,11 +285,11 @@ def _outcomes() -> Row:
                        judged_log_path
                 FROM status
                 WHERE judged_outcome = 'fail' AND judged_at <= $__toTime
-                  AND {both(CLUSTER, CHECK, PARTITION)}
+                  AND {both(CLUSTER, CHECK, PARTITION, THERE)}
                 ORDER BY judged_at DESC, node, check_name LIMIT 500
                 """,
-                means="The latest judgement of each check on each node, where it is fail; as the "
-                "history stands now.",
+                means="The latest judgement of each check on each node that Slurm has, where it is "
+                "fail; as the history stands now, and 500 at most.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=120, leads=links.to_node()),
@@ -293,7 +312,8 @@ def _sweeps() -> Row:
             panels.rows(
                 "Last sweeps",
                 story.sweeps(both("$__timeFilter(started_at)", CLUSTER), most=100),
-                means="What each sweep found, planned and took in, and what kept it from that.",
+                means="What each sweep found, planned and took in, and what kept it from that; "
+                "the newest 100.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "started_at": when("Began"),
@@ -308,7 +328,7 @@ def _sweeps() -> Row:
                 nothing="No sweep in this time",
                 width=16,
             ),
-            panels.lines(
+            charts.lines(
                 "How long sweeps take",
                 f"""
                 SELECT $__timeInterval(started_at) AS time, max(duration_s) AS longest FROM sweeps
@@ -335,7 +355,7 @@ def _cost() -> Row:
             panels.number(
                 "Visits that gave way",
                 f"""
-                SELECT uniqExact(batch, task, attempt) AS visits FROM history
+                SELECT uniqExact(cluster, batch, task, attempt) AS visits FROM history
                 WHERE outcome = 'preempted' AND {of}
                 """,
                 means="Visits that a user's job took the node from. Each such job waited for the "
@@ -345,15 +365,15 @@ def _cost() -> Row:
             panels.number(
                 "Users' waiting",
                 f"""
-                SELECT uniqExact(batch, task, attempt) * toFloat64OrZero(${{stop_s:singlequote}})
-                       AS waited_s
+                SELECT uniqExact(cluster, batch, task, attempt)
+                       * toFloat64OrZero(${{stop_s:singlequote}}) AS waited_s
                 FROM history WHERE outcome = 'preempted' AND {of}
                 """,
                 means="An estimate: visits that gave way, times what one costs the job that takes "
                 "its node (the variable `Wait for a stop`; docs/benchmarks.md measures it).",
                 unit="s", height=8,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Node-hours by check",
                 f"""
                 SELECT $__timeInterval(finished_at) AS time, check_name,

@@ -116,7 +116,8 @@ def _layout(panels: list[Panel]) -> Iterator[str]:
     taken: dict[tuple[int, int], str] = {}
     for panel in panels:
         place = panel.place
-        if not (place.x >= 0 < place.w and place.x + place.w <= WIDTH and place.h > 0):
+        within = place.x >= 0 and place.x + place.w <= WIDTH
+        if not within or place.w <= 0 or place.h <= 0:
             yield f"{panel.title}: is not within {WIDTH} columns"
         columns, below = range(place.x, place.x + place.w), range(place.y, place.y + place.h)
         cells = [(x, y) for x in columns for y in below]

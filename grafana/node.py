@@ -3,12 +3,12 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Marks, Row, board
 from grafana.columns import CLUSTER_COLUMN, age, coloured, column, when
-from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, both, nodes_then
+from grafana.select import CLUSTER, HOLDER, NODE, RESULTS, STANDING, both, nodes_then
 from grafana.style import OF_HOLDERS, OF_REACTIONS
-from grafana.variables import CLUSTERS, METRICS, ONE_NODE
+from grafana.variables import METRICS, ONE_CLUSTER, ONE_NODE
 
 PEERS = 5
 """With fewer nodes measured there is no band: nobody knows what is usual."""
@@ -22,6 +22,36 @@ _NODE = nodes_then(_MINE)
 _HOLDS = ", ".join(f"'{kind}'" for kind in style.OF_HOLDS if kind != "none")
 _DECIDED = both("$__timeFilter(decided_at)", _MINE)
 
+_STOOD = f"""
+    SELECT kind, arrayJoin(arrayFilter(one -> isNotNull(one.1), [
+               (greatest(done_at, toDateTime64($__fromTime, 3, 'UTC')), 1), (ended_at, -1)
+           ])) AS change
+    FROM reactions
+    WHERE isNotNull(done_at) AND (ended_at IS NULL OR ended_at >= $__fromTime)
+      AND kind IN ({_HOLDS}) AND {both(STANDING, _MINE)}
+""".strip()
+"""When a reaction began and ceased to stand; one from before the shown time begins with that."""
+
+_HAPPENED = f"""
+    SELECT finished_at AS time, check_name AS what, 1 AS place,
+           {style.code("outcome", style.OUTCOME_CODES)} AS Value
+    FROM history WHERE {_RESULTS}
+    UNION ALL
+    SELECT time, concat('· ', kind) AS what, 2 AS place,
+           {style.code("if(standing > 0, kind, 'none')", style.HOLD_CODES)} AS Value
+    FROM
+    (
+        SELECT kind, change.1 AS time,
+               sum(change.2) OVER (PARTITION BY kind ORDER BY change.1) AS standing
+        FROM ({_STOOD}) WHERE change.1 <= $__toTime
+    )
+    UNION ALL
+    SELECT seen_at AS time, '· held by' AS what, 3 AS place,
+           {style.code(HOLDER, style.HOLDER_CODES)} AS Value
+    FROM node_states WHERE $__timeFilter(seen_at) AND {_MINE}
+""".strip()
+"""What the timeline has a row for: each check, each kind of reaction, and who held the node."""
+
 
 def node() -> Dashboard:
     """Return the dashboard."""
@@ -30,7 +60,7 @@ def node() -> Dashboard:
         "Node",
         means="How one node stands, how it came to that, and how it does beside its peers.",
         since="now-21d",
-        variables=(CLUSTERS, ONE_NODE, METRICS),
+        variables=(ONE_CLUSTER, ONE_NODE, METRICS),
         rows=(_now(), _timeline(), _metrics(), _reactions(), _results()),
         marks=Marks(
             name="Reactions",
@@ -38,7 +68,8 @@ def node() -> Dashboard:
             sql=f"""
             SELECT done_at AS time, concat(kind, ': ', check_name, ': ', detail) AS text,
                    state AS tags
-            FROM reactions WHERE isNotNull(done_at) AND {_DECIDED} ORDER BY time LIMIT 200
+            FROM reactions WHERE {both("$__timeFilter(done_at)", STANDING, _MINE)}
+            ORDER BY time DESC LIMIT 200
             """,
         ),
     )
@@ -107,38 +138,17 @@ def _timeline() -> Row:
     return Row(
         title="What happened",
         panels=(
-            panels.states(
+            charts.states(
                 "Checks, reactions and who held it",
                 f"""
                 SELECT time, what, Value FROM
                 (
-                    SELECT finished_at AS time, check_name AS what, 1 AS place,
-                           {style.code("outcome", style.OUTCOME_CODES)} AS Value
-                    FROM history WHERE {_RESULTS}
-                    UNION ALL
-                    SELECT time, concat('· ', kind) AS what, 2 AS place,
-                           {style.code("if(standing > 0, kind, 'none')", style.HOLD_CODES)} AS Value
-                    FROM
-                    (
-                        SELECT kind, change.1 AS time,
-                               sum(change.2) OVER (PARTITION BY kind ORDER BY change.1) AS standing
-                        FROM
-                        (
-                            SELECT kind, arrayJoin(arrayFilter(one -> isNotNull(one.1), [
-                                       (done_at, 1), (ended_at, -1)])) AS change
-                            FROM reactions
-                            WHERE isNotNull(done_at) AND kind IN ({_HOLDS}) AND {_DECIDED}
-                        )
-                    )
-                    UNION ALL
-                    SELECT seen_at AS time, '· held by' AS what, 3 AS place,
-                           {style.code(HOLDER, style.HOLDER_CODES)} AS Value
-                    FROM node_states WHERE $__timeFilter(seen_at) AND {_MINE}
+                    SELECT * FROM ({_HAPPENED}) ORDER BY time DESC LIMIT 50000
                 )
-                ORDER BY time, place, what LIMIT 50000
+                ORDER BY time, place, what
                 """,
                 means="How each check ended, what reactions stood, and who kept the node from its "
-                "users, on one axis.",
+                "users, on one axis; the newest 50,000.",
                 mappings=style.coded(),
                 height=12,
             ),
@@ -163,7 +173,7 @@ def _metrics() -> Row:
     return Row(
         title="Metrics beside peers",
         panels=(
-            panels.band(
+            charts.band(
                 "$metric",
                 f"""
                 SELECT time, anyOrNull(mine) AS `this node`, anyOrNull(low) AS `peers, low`,
@@ -196,8 +206,8 @@ def _reactions() -> Row:
             panels.rows(
                 "Reactions",
                 story.reactions(_DECIDED, more="cluster, ") + " LIMIT 500",
-                means="What was decided about this node because of its results, and what became "
-                "of it.",
+                means="What was decided about this node in the shown time because of its results, "
+                "and what became of it; the newest 500.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "decided_at": when("Decided"),

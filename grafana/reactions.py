@@ -3,17 +3,16 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, coloured, column, when
-from grafana.select import CHECK, CLUSTER, NODE, PARTITION, both
+from grafana.select import CHECK, CLUSTER, NODE, PARTITION, STANDING, SUSPENDED, both
 from grafana.style import OF_REACTIONS
 from grafana.variables import CHECKS, CLUSTERS, NODES, PARTITIONS
-from slurm_hooks.policy import SUSPECT
 
 _MINE = both(CLUSTER, PARTITION, NODE, CHECK)
 _OF = both("$__timeFilter(decided_at)", _MINE)
-_STANDING = both("decided_at <= $__toTime AND decided_at > $__toTime - INTERVAL 400 DAY", _MINE)
+_STANDING = both(STANDING, _MINE)
 _WAITING = both("state = 'waiting'", _STANDING)
 _COLUMNS = {
     "cluster": CLUSTER_COLUMN,
@@ -41,6 +40,20 @@ def reactions() -> Dashboard:
     )
 
 
+def suspended_checks(where: str, *, width: int) -> panels.Panel:
+    """Return how many checks wait for a person, of the reactions that *where* chooses."""
+    return panels.number(
+        "Suspended checks",
+        f"""
+        SELECT uniqExact(cluster, check_name) AS checks FROM reactions
+        WHERE {SUSPENDED} AND {where}
+        """,
+        means="Checks that failed on so many nodes at once that nothing more is done for them "
+        "until a person decides: cluster-doctor reactions. As the history stands now.",
+        steps=style.ANY_IS_BAD, width=width,
+    )  # fmt: skip
+
+
 def _now() -> Row:
     return Row(
         title="Now",
@@ -51,26 +64,18 @@ def _now() -> Row:
                 SELECT uniqExact(cluster, node) AS nodes FROM reactions
                 WHERE kind IN ('drain', 'reserve') AND state = 'done' AND {_STANDING}
                 """,
-                means="Nodes that reactions drained or reserved and that were not given back.",
-                steps=style.ANY_IS_UNCLEAR, width=6,
+                means="Nodes that reactions drained or reserved and that were not given back; as "
+                "the history stands now.",
+                width=6,
             ),
             panels.number(
                 "Waiting",
                 f"SELECT count() AS waiting FROM reactions WHERE state = 'waiting' AND {_STANDING}",
-                means="Reactions that wait for room under a cap, or for a person.",
+                means="Reactions that wait for room under a cap, for a person, or for another "
+                "check; as the history stands now.",
                 steps=style.ANY_IS_UNCLEAR, width=6,
             ),
-            panels.number(
-                "Suspended checks",
-                f"""
-                SELECT uniqExact(cluster, check_name) AS checks FROM reactions
-                WHERE state = 'waiting' AND endsWith(why, '{SUSPECT}')
-                  AND {_STANDING}
-                """,
-                means="Checks that failed on so many nodes at once that nothing more is done for "
-                "them until a person decides: cluster-doctor reactions.",
-                steps=style.ANY_IS_BAD, width=6,
-            ),
+            suspended_checks(_STANDING, width=6),
             panels.number(
                 "Would have",
                 f"SELECT count() AS would FROM reactions WHERE state = 'would' AND {_OF}",
@@ -85,7 +90,7 @@ def _course() -> Row:
     return Row(
         title="Over time",
         panels=(
-            panels.stacks(
+            charts.stacks(
                 "Decided, and what became of it",
                 f"""
                 SELECT $__timeInterval(decided_at) AS time, state, count() AS Value FROM reactions
@@ -130,7 +135,7 @@ def _waiting() -> Row:
                 {story.reactions(_WAITING, more="cluster, node, ")} LIMIT 200
                 """,
                 means="Decide with cluster-doctor reactions approve CHECK, or discard. What waits "
-                "for a cap goes on by itself.",
+                "for a cap goes on by itself. The newest 200, as the history stands now.",
                 columns=_COLUMNS,
                 nothing="Nothing waits",
                 height=8,
@@ -146,7 +151,7 @@ def _all() -> Row:
             panels.rows(
                 "Reactions",
                 story.reactions(_OF, more="cluster, node, ") + " LIMIT 500",
-                means="What was decided in the shown time, the newest first.",
+                means="What was decided in the shown time: the newest 500.",
                 columns=_COLUMNS,
                 nothing="No reaction in this time",
                 height=12,

@@ -3,22 +3,18 @@
 from grafana_foundation_sdk.models.dashboard import Dashboard
 
 from analytics import story
-from grafana import links, panels, style
+from grafana import charts, links, panels, style
 from grafana.board import Row, board
 from grafana.columns import CLUSTER_COLUMN, coloured, column, graded, when
-from grafana.select import CHECK, CLUSTER, PARTITION, both, chosen, counted
+from grafana.select import CHECK, CLUSTER, PARTITION, PLANNED, WHOLE, both, chosen, counted
 from grafana.variables import BATCHES, CHECKS, CLUSTERS, PARTITIONS
 
 OF_STATUS = {"Complete": "good", "Failed": "bad", "Error": "unclear", "InProgress": "accent"}
 
-_STAMP = "formatDateTime({time}, '%Y%m%dT%H%i%SZ', 'UTC')"
-PLANNED = (
-    f"batch >= {_STAMP.format(time='$__fromTime')}"
-    f" AND batch <= concat({_STAMP.format(time='$__toTime')}, '~')"
-)
-"""That a run's batch was planned in the shown time: its id begins with when."""
-
 _MOST_BATCHES = 200
+_NAMED = 10
+"""So many nodes of a run are named."""
+
 BATCH = chosen("batch", "batch")
 _OF = both(PLANNED, CLUSTER, CHECK)
 
@@ -58,8 +54,12 @@ def runs_sql(where: str, *, most: int) -> str:
         SELECT cluster, created_at, check_name, status, planned, ended, pass, warn, fail,
                error + timeout + node_fail AS broke,
                preempted + cancelled + not_started AS gave_way, duration_s, batch,
-               arrayStringConcat(
-                   arraySlice(arrayMap(one -> one.node, failed_jobs), 1, 10), ', ') AS failed_on
+               concat(
+                   arrayStringConcat(
+                       arraySlice(arrayMap(one -> one.node, failed_jobs), 1, {_NAMED}), ', '),
+                   if(length(failed_jobs) > {_NAMED},
+                      concat(' and ', toString(length(failed_jobs) - {_NAMED}), ' more'), '')
+               ) AS failed_on
         FROM runs
         WHERE {PLANNED} AND {where}
           AND batch IN ({story.newest_batches(both(PLANNED, where), most)})
@@ -75,26 +75,27 @@ def _now() -> Row:
                 "By status",
                 f"SELECT {counted('status', OF_STATUS)} FROM runs WHERE {_OF} HAVING count() > 0",
                 means="Failed: a check failed. Error: a check or a node broke, or Slurm never took "
-                "the batch. InProgress: visits are missing.",
+                f"the batch. InProgress: visits are missing. {WHOLE}",
                 colours=OF_STATUS, width=6,
             ),
-            panels.stacks(
+            charts.stacks(
                 "Runs by status",
                 f"""
                 SELECT $__timeInterval(created_at) AS time, {counted("status", OF_STATUS)}
                 FROM runs WHERE {_OF} GROUP BY time ORDER BY time
                 """,
-                means="When they were planned.",
+                means=f"When they were planned. {WHOLE}",
                 width=9, colours=OF_STATUS,
             ),
-            panels.lines(
+            charts.lines(
                 "How long runs take",
                 f"""
                 SELECT $__timeInterval(created_at) AS time, check_name, max(duration_s) AS Value
                 FROM runs WHERE {_OF} AND isNotNull(duration_s)
                 GROUP BY time, check_name ORDER BY time, check_name
                 """,
-                means="From the submission to the last result; the longest in each interval.",
+                means="From the submission to the last result; the longest in each interval. "
+                f"{WHOLE}",
                 unit="s", width=9, connected=True,
             ),
         ),
@@ -108,7 +109,7 @@ def _recent() -> Row:
             panels.rows(
                 "Recent runs",
                 runs_sql(both(CLUSTER, CHECK), most=200),
-                means="The newest 200. A run's id chooses it for the table below.",
+                means=f"The newest 200. A run's id chooses it for the table below. {WHOLE}",
                 columns=RUN_COLUMNS,
                 nothing="No run in this time",
                 height=11,
@@ -129,12 +130,10 @@ def _visits() -> Row:
                        duration_s, attempt, job_id, log_path
                 FROM visits
                 WHERE {both(PLANNED, CLUSTER, CHECK, BATCH, PARTITION)} AND batch IN ({newest})
-                ORDER BY transform(outcome, ['fail', 'error', 'timeout', 'node_fail', 'warn',
-                                             'pass'], [0, 1, 2, 3, 4, 9], 5),
-                         finished_at DESC, node, check_name LIMIT 500
+                ORDER BY {story.WORST_FIRST}, finished_at DESC, node, check_name LIMIT 500
                 """,
                 means=f"What counts of each visit of the newest {_MOST_BATCHES} batches, what did "
-                "not pass first. Choose a run to see all of its nodes.",
+                "not pass first; 500 at most. Choose a run to see all of its nodes.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "node": column("Node", width=110, leads=links.to_node()),

@@ -15,13 +15,17 @@ PLAIN: Steps = ((None, "accent"),)
 
 ANY_IS_BAD: Steps = ((None, "good"), (1, "bad"))
 ANY_IS_UNCLEAR: Steps = ((None, "good"), (1, "warn"))
+AWAY: Steps = ((None, "good"), (0.05, "warn"), (0.2, "bad"))
+"""Of a share that is never nothing in a large fleet, and should be small."""
+
 SHARE: Steps = ((None, "bad"), (0.8, "warn"), (0.95, "good"))
 """Of a share that should be whole."""
 
 OF_OUTCOMES = {outcome.value: name for outcome, name in OUTCOMES.items()}
 OF_VERDICTS = {
     "fresh": "good", "due": "accent", "waiting": "warn", "over-limit": "warn", "in-batch": "idle",
-    "blocked": "warn", "busy": "away", "drained": "bad", "unavailable": "dead", "excluded": "quiet",
+    "blocked": "unclear", "busy": "away", "drained": "bad", "unavailable": "dead",
+    "excluded": "quiet",
 }  # fmt: skip
 OF_DEBT = {name: one for name, one in OF_VERDICTS.items() if name not in ("fresh", "excluded")}
 """Why a node is not proven."""
@@ -91,6 +95,13 @@ def mapping(texts: Mapping[str, tuple[str, str]]) -> list[model.ValueMapping]:
         for index, (value, (text, name)) in enumerate(texts.items())
     }
     return [model.ValueMap(options=options)]
+
+
+def unknown(text: str) -> list[model.ValueMapping]:
+    """Return that a null is shown as *text*, in a colour that is neither good nor bad."""
+    shown = model.ValueMappingResult(text=text, color=colour("quiet"), index=0)
+    match = model.SpecialValueMatch.NULL
+    return [model.SpecialValueMap(options=model.DashboardSpecialValueMapOptions(match, shown))]
 
 
 def coded() -> list[model.ValueMapping]:

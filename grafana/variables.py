@@ -3,7 +3,7 @@
 from dataclasses import replace
 
 from grafana.board import Entry, Variable
-from grafana.select import CHECK, CLUSTER, NODE, RESULTS, both
+from grafana.select import CHECK, CLUSTER, NODE, PLANNED, RESULTS, both
 
 CLUSTERS = Variable(
     name="cluster", label="Cluster",
@@ -13,6 +13,9 @@ CLUSTERS = Variable(
         ORDER BY cluster
     """,
 )  # fmt: skip
+
+ONE_CLUSTER = replace(CLUSTERS, multi=False)
+"""Where a node's name must mean one node."""
 
 _SEEN = f"seen_at <= $__toTime AND seen_at > $__toTime - INTERVAL 2 DAY AND {CLUSTER}"
 
@@ -68,9 +71,7 @@ BATCHES = Variable(
     name="batch", label="Run",
     sql=f"""
         SELECT DISTINCT batch FROM batches
-        WHERE batch >= formatDateTime($__fromTime, '%Y%m%dT%H%i%SZ', 'UTC')
-          AND batch <= formatDateTime($__toTime, '%Y%m%dT%H%i%SZ', 'UTC')
-          AND {both(CLUSTER, CHECK)}
+        WHERE {both(PLANNED, CLUSTER, CHECK)}
         ORDER BY batch DESC LIMIT 500
     """,
 )  # fmt: skip

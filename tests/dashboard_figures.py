@@ -9,13 +9,13 @@ from analytics.flapping import HIGH, flapping
 from grafana.node import PEERS
 from grafana.runs import OF_STATUS
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
-from tests.dashboard_seen import Seen
+from tests.dashboard_seen import DAY, Seen
 
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
 PASS_RATE = (pl.col("outcome") == "pass").mean()
 """Of judged results."""
 
-VISITS = pl.struct("batch", "task", "attempt").n_unique()
+VISITS = pl.struct("cluster", "batch", "task", "attempt").n_unique()
 BY = pl.when(pl.col("holder_kind") == "").then(pl.lit("nobody")).otherwise("holder_kind")
 
 Figure = Callable[[Seen], pl.DataFrame]
@@ -38,11 +38,19 @@ def parts(rows: pl.DataFrame, kind: pl.Expr, names: Mapping[str, str]) -> pl.Dat
 
 
 def heartbeat(seen: Seen) -> pl.DataFrame:
-    """Return how long ago the latest sweep ended, of the cluster where that is longest."""
-    ended = seen.chosen(seen.history.sweeps).filter(pl.col("error") == "")
-    latest = ended.group_by("cluster").agg(pl.col("finished_at").max().dt.truncate("1s"))
-    age = (seen.shown.until - pl.col("finished_at")).dt.total_seconds()
-    return latest.select(age.max().alias("age_s"))
+    """Return how many usual intervals ago the last sweep ended, where that is the most."""
+    sweeps = seen.chosen(seen.until(seen.history.sweeps, "started_at", 7 * DAY))
+    ages = [_age(seen, one) for one in sweeps.partition_by("cluster")]
+    return one("age", max(ages, default=None))
+
+
+def _age(seen: Seen, sweeps: pl.DataFrame) -> float:
+    """Return the same for the *sweeps* of one cluster, of which some came to their end."""
+    starts = sweeps["started_at"].dt.epoch("s").sort()
+    apart = starts.filter(starts > starts[-1] - 86_400).diff().drop_nulls().sort()
+    usual = max(60, apart[len(apart) // 2])
+    ended = sweeps.filter(pl.col("error") == "").select(pl.col("finished_at").max()).item()
+    return float((seen.shown.until - ended.replace(microsecond=0)).total_seconds() / usual)
 
 
 def wide(rows: pl.DataFrame, *by: str, names: Iterable[str], kind: str) -> pl.DataFrame:
@@ -70,6 +78,15 @@ def debt(seen: Seen) -> pl.DataFrame:
     return added(samples, "cluster", "check_name", column="debt", names=OF_DEBT)
 
 
+def proven_share(seen: Seen) -> pl.DataFrame:
+    """Return the proven share of each check, of all clusters' nodes together."""
+    by = [seen.time("at"), pl.col("check_name")]
+    means = seen.coverage.group_by(*by, "cluster").agg(pl.col("proven", "nodes").mean())
+    sums = means.group_by("time", "check_name").agg(pl.col("proven", "nodes").sum())
+    share = (pl.col("proven") / pl.col("nodes")).alias("Value")
+    return sums.select("time", "check_name", share)
+
+
 def verdicts(seen: Seen) -> pl.DataFrame:
     """Return what sweeps found."""
     sweeps = seen.sweeps.filter(error="").with_columns(seen.time("started_at"))
@@ -94,14 +111,17 @@ def gave_way(seen: Seen) -> int:
 
 
 def failing_now(seen: Seen, *outcomes: str) -> pl.DataFrame:
-    """Return the latest judgements that are of these *outcomes*."""
+    """Return the latest judgements that are of these *outcomes*, on nodes that Slurm has."""
+    there = seen.history.nodes.sort("seen_at").group_by("cluster", "node").last()
+    there = there.filter(pl.col("state") != "")
     fails = seen.latest.filter(pl.col("outcome").is_in(outcomes))
+    fails = fails.join(there, on=["cluster", "node"], how="semi")
     return fails.select("node", "check_name", pl.col("finished_at").alias("judged_at"))
 
 
 def held_or_failing(seen: Seen) -> pl.DataFrame:
     """Return the nodes that somebody holds, or on which something fails."""
-    bad = (pl.col("holder_kind") != "") | (pl.col("failing").list.len() > 0)
+    bad = (pl.col("holder_kind") != "") | seen.fails()
     fails = pl.col("failing").list.join(", ").alias("fails")
     return seen.nodes.filter(bad).select(
         "node", pl.col("holder_kind").alias("held_by"), "holder", fails
@@ -120,15 +140,13 @@ FLEET: Mapping[str, Figure] = {
         (pl.col("proven").sum() / pl.col("nodes").sum()).alias("share")
     ),
     "Owed": lambda seen: one("owed", seen.coverage_then["unproven"].sum()),
-    "Failing nodes": lambda seen: one(
-        "nodes", seen.nodes.filter(pl.col("failing").list.len() > 0).height
+    "Failing nodes": lambda seen: one("nodes", seen.nodes.filter(seen.fails()).height),
+    "Held nodes": lambda seen: seen.nodes.select(
+        (pl.col("holder_kind") != "").mean().alias("share")
     ),
-    "Held nodes": lambda seen: one("nodes", seen.nodes.filter(pl.col("holder_kind") != "").height),
     "Heartbeat": heartbeat,
     "Suspended checks": lambda seen: suspended(seen.standing),
-    "Proven share by check": lambda seen: seen.coverage.group_by(seen.time("at"), "check_name").agg(
-        pl.col("share").mean().alias("Value")
-    ),
+    "Proven share by check": proven_share,
     "Coverage debt, and why": debt,
     "Coverage now": lambda seen: seen.coverage_then.select(
         "check_name", "share", "proven", "nodes", "failing", "never", "preempted"
@@ -205,7 +223,9 @@ def deviating(seen: Seen) -> pl.DataFrame:
     off = pl.col("found") - pl.col("usual")
     alike = alike.with_columns(off.alias("off"), off.abs().median().over(peers).alias("mad"))
     mads = (pl.col("off") / pl.col("mad")).alias("mads")
-    far = alike.filter(pl.col("mad") > 0).with_columns(mads).filter(pl.col("mads").abs() >= 5)
+    off_all = (pl.col("mad") == 0) & (pl.col("off") != 0)
+    far = alike.with_columns(pl.when(pl.col("mad") > 0).then(mads).alias("mads"))
+    far = far.filter((pl.col("mads").abs() >= 5) | off_all)
     return far.select("node", "metric", "found", "usual", "mads", "hardware")
 
 
@@ -248,7 +268,9 @@ CHECK: Mapping[str, Figure] = {
     "Pass rate": lambda seen: seen.judged.select(PASS_RATE.alias("rate")),
     "Proven": FLEET["Proven"],
     "Failing nodes": lambda seen: one("nodes", seen.coverage_then["failing"].sum()),
-    "Never judged": lambda seen: one("nodes", seen.coverage_then["never"].sum()),
+    "Never judged": lambda seen: seen.coverage_then.select(
+        (pl.col("never").sum() / pl.col("nodes").sum()).alias("share")
+    ),
     "Results": lambda seen: one("results", seen.results.height),
     "Takes": lambda seen: one("middle_s", seen.judged["duration_s"].median()),
     "Pass rate over time": lambda seen: (

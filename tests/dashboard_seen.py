@@ -58,10 +58,17 @@ class Seen:
 
     @property
     def coverage_then(self) -> pl.DataFrame:
-        """Coverage at the end."""
+        """Coverage at each cluster's last sweep until the end."""
         samples = self.until(self.history.coverage, "at", DAY)
-        latest = samples.sort("at").group_by("cluster", "check_name").last()
+        latest = samples.filter(pl.col("at") == pl.col("at").max().over("cluster"))
         return self.chosen(latest).with_columns(SHARE, UNPROVEN)
+
+    def fails(self) -> pl.Expr:
+        """Return whether one of the chosen checks fails on a node."""
+        failing = pl.col("failing")
+        if not self.everything("check"):
+            failing = failing.list.set_intersection(self.values("check"))
+        return failing.list.len() > 0
 
     @property
     def sweeps(self) -> pl.DataFrame:

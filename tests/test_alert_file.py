@@ -11,9 +11,10 @@ from click.testing import CliRunner
 from grafana_foundation_sdk.cog.encoder import JSONEncoder
 
 from grafana import alert_file, build
-from grafana.alert import RUNBOOK, UID, Alert, group, panel_number
+from grafana.alert import RUNBOOK, Alert, group, panel_number
 from grafana.alerts import COVERAGE_GOAL, alerts
 from grafana.cli import dashboards
+from grafana.clickhouse import UID
 from grafana.fleet import fleet
 
 ROOT = Path(__file__).parents[1]

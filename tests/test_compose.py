@@ -12,8 +12,7 @@ import pytest
 import yaml
 
 from grafana import build
-from grafana.alert import UID
-from grafana.clickhouse import PLUGIN, PLUGIN_VERSION
+from grafana.clickhouse import PLUGIN, PLUGIN_VERSION, UID
 from slurm_hooks.store_settings import StoreSettings
 from tests.clickhouse import ClickHouse
 
