@@ -38,11 +38,15 @@ def to_node() -> Link:
     return {"title": "This node", "url": f"/d/{NODE}?var-node={_VALUE}&{_KEPT}"}
 
 
-def to_check() -> Link:
-    """Return what the name of a check leads to."""
-    return {"title": "This check", "url": f"/d/{CHECK}?var-check={_VALUE}&{_KEPT}"}
+def to_check(*, partition: bool = True) -> Link:
+    """Return what the name of a check leads to; with the *partition* where it can be chosen."""
+    return {"title": "This check", "url": f"/d/{CHECK}?var-check={_VALUE}&{_kept(partition)}"}
 
 
-def to_run() -> Link:
-    """Return what the id of a batch leads to."""
-    return {"title": "This run", "url": f"/d/{RUNS}?var-batch={_VALUE}&{_KEPT}"}
+def to_run(*, partition: bool = True) -> Link:
+    """Return what the id of a batch leads to; with the *partition* where it can be chosen."""
+    return {"title": "This run", "url": f"/d/{RUNS}?var-batch={_VALUE}&{_kept(partition)}"}
+
+
+def _kept(partition: bool) -> str:
+    return f"${{partition:queryparam}}&{_KEPT}" if partition else _KEPT

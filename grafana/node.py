@@ -119,7 +119,7 @@ def _now() -> Row:
                 "that judged nothing; as the history stands now.",
                 columns={
                     "cluster": CLUSTER_COLUMN,
-                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "check_name": column("Check", width=130, leads=links.to_check(partition=False)),
                     "judged_outcome": coloured("Outcome", width=80),
                     "judged_at": when("Judged"),
                     "age_s": age("Ago"),
@@ -211,7 +211,7 @@ def _reactions() -> Row:
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "decided_at": when("Decided"),
-                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "check_name": column("Check", width=130, leads=links.to_check(partition=False)),
                     "kind": column("Reaction", width=100),
                     "state": coloured("State", width=110, texts=OF_REACTIONS),
                     "why": column("Why"),
@@ -243,12 +243,12 @@ def _results() -> Row:
                 columns={
                     "cluster": CLUSTER_COLUMN,
                     "finished_at": when("Ended"),
-                    "check_name": column("Check", width=130, leads=links.to_check()),
+                    "check_name": column("Check", width=130, leads=links.to_check(partition=False)),
                     "outcome": coloured("Outcome", width=100),
                     "detail": column("What it said"),
                     "duration_s": column("Took", width=90, unit="s", decimals=1),
                     "job_id": column("Job", width=90, unit="none"),
-                    "batch": column("Run", width=210, leads=links.to_run()),
+                    "batch": column("Run", width=210, leads=links.to_run(partition=False)),
                     "log_path": column("Log", width=380),
                 },
                 nothing="No result in this time",

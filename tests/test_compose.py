@@ -77,7 +77,7 @@ def test_no_password_is_in_a_file_and_none_may_be_left_out() -> None:
 
 def test_grafana_gets_the_plugin_that_the_dashboards_were_written_for() -> None:
     wanted = f"{PLUGIN}@{PLUGIN_VERSION}"
-    assert SERVICES["grafana"]["environment"]["GF_PLUGINS_PREINSTALL"] == wanted
+    assert SERVICES["grafana"]["environment"]["GF_PLUGINS_PREINSTALL_SYNC"] == wanted
 
 
 def test_grafana_lets_nobody_in_without_a_password() -> None:
