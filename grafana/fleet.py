@@ -28,7 +28,7 @@ from grafana.select import (
     summed,
 )
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
-from grafana.sweeping import OVERDUE, ages
+from grafana.sweeping import OVERDUE, ages_s
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 
 _NODES = nodes_then(CLUSTER, ITS_PARTITION)
@@ -101,11 +101,15 @@ def _heartbeat() -> panels.Panel:
     week = "started_at <= $__toTime AND started_at > $__toTime - INTERVAL 7 DAY"
     return panels.number(
         "Heartbeat",
-        f"SELECT maxOrNull(Value) AS age FROM ({ages(both(week, CLUSTER))})",
-        means="How many of its usual intervals ago a cluster's last sweep came to its end; of "
-        "several clusters the most. A sweep is told of by the next one, so up to 2 are well; above "
-        f"{OVERDUE} the alert NoSweep rings. Of clusters with a sweep within a week.",
-        unit="suffix: sweeps ago", decimals=1,
+        f"""
+        SELECT maxOrNull(age_s) AS age, maxOrNull(age_s / usual_s) AS intervals
+        FROM ({ages_s(both(week, CLUSTER))})
+        """,
+        means="How long ago a cluster's last sweep came to its end, and how many of its usual "
+        "intervals that is; of several clusters the most. A sweep is told of by the next one, so "
+        f"up to 2 are well; above {OVERDUE} the alert NoSweep rings. Of clusters with a sweep "
+        "within a week.",
+        unit="none", decimals=1, beside={"age": "s"},
         steps=((None, "good"), (OVERDUE - 1, "warn"), (OVERDUE, "bad")),
     )  # fmt: skip
 

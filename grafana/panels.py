@@ -44,8 +44,12 @@ def number(
     width: int = 4,
     height: int = 4,
     decimals: int | None = None,
+    beside: Mapping[str, str] | None = None,
 ) -> stat.Panel:
-    """Return one number, coloured by its threshold; *sql* gives one row of one number."""
+    """Return one number, coloured by its threshold; *sql* gives one row of one number.
+
+    Columns that *beside* names stand beside it, each in its own unit and without a colour.
+    """
     panel = (
         stat.Panel()
         .title(title)
@@ -63,6 +67,10 @@ def number(
         .no_value(UNKNOWN)
         .with_target(Query(plain(sql), Form.TABLE))
     )
+    for name, its_unit in (beside or {}).items():
+        look = {"unit": its_unit, "decimals": 0, "color": style.fixed("quiet").build()}
+        values = [model.DynamicConfigValue(id_val=key, value=value) for key, value in look.items()]
+        panel = panel.override_by_name(name, values)
     return panel if decimals is None else panel.decimals(decimals)
 
 

@@ -22,7 +22,15 @@ def ages(where: str) -> str:
     the first try counts.
     """
     return f"""
-            SELECT cluster, date_diff('second', ended_at, $__toTime) / usual_s AS Value FROM
+            SELECT cluster, age_s / usual_s AS Value FROM ({ages_s(where)})
+            ORDER BY cluster
+    """.rstrip()
+
+
+def ages_s(where: str) -> str:
+    """Ask the same in seconds: cluster, ``age_s``, and ``usual_s``, the usual interval."""
+    return f"""
+            SELECT cluster, date_diff('second', ended_at, $__toTime) AS age_s, usual_s FROM
             (
                 SELECT
                     cluster,
@@ -31,5 +39,4 @@ def ages(where: str) -> str:
                     {USUAL_S}
                 FROM sweeps WHERE {where} GROUP BY cluster
             )
-            ORDER BY cluster
     """.rstrip()

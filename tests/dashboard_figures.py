@@ -38,19 +38,21 @@ def parts(rows: pl.DataFrame, kind: pl.Expr, names: Mapping[str, str]) -> pl.Dat
 
 
 def heartbeat(seen: Seen) -> pl.DataFrame:
-    """Return how many usual intervals ago the last sweep ended, where that is the most."""
+    """Return how long ago the last sweep ended, and in usual intervals, where that is the most."""
     sweeps = seen.chosen(seen.until(seen.history.sweeps, "started_at", 7 * DAY))
     ages = [_age(seen, one) for one in sweeps.partition_by("cluster")]
-    return one("age", max(ages, default=None))
+    seconds, intervals = (max(each, default=None) for each in zip(*ages, strict=True))
+    return pl.DataFrame({"age": [seconds], "intervals": [intervals]})
 
 
-def _age(seen: Seen, sweeps: pl.DataFrame) -> float:
+def _age(seen: Seen, sweeps: pl.DataFrame) -> tuple[float, float]:
     """Return the same for the *sweeps* of one cluster, of which some came to their end."""
     starts = sweeps["started_at"].dt.epoch("s").sort()
     apart = starts.filter(starts > starts[-1] - 86_400).diff().drop_nulls().sort()
     usual = max(60, apart[len(apart) // 2])
     ended = sweeps.filter(pl.col("error") == "").select(pl.col("finished_at").max()).item()
-    return float((seen.shown.until - ended.replace(microsecond=0)).total_seconds() / usual)
+    age = float((seen.shown.until - ended.replace(microsecond=0)).total_seconds())
+    return age, age / usual
 
 
 def wide(rows: pl.DataFrame, *by: str, names: Iterable[str], kind: str) -> pl.DataFrame:

@@ -87,10 +87,11 @@ def test_the_heartbeat_is_in_the_intervals_of_a_cluster_and_of_one_that_always_f
     for cluster, every, error in (("slow", 60, ""), ("fails", 5, "slurmctld is down")):
         swept = [sweep_file(minutes=every * one, cluster=cluster).sweep for one in range(1, 9)]
         store.append(told_frame([one._replace(error=error) for one in swept], SWEEPS), SWEEPS)
-    ((slow,),) = shows(store, "Fleet", "Heartbeat", "slow")
+    ((_, slow),) = shows(store, "Fleet", "Heartbeat", "slow")
     assert slow == pytest.approx(1, abs=0.01)
-    assert shows(store, "Fleet", "Heartbeat", "slow", "fails") == [(8.0,)]
-    assert shows(store, "Fleet", "Heartbeat", "never swept") == [(None,)]
+    ((_, both),) = shows(store, "Fleet", "Heartbeat", "slow", "fails")
+    assert both == 8.0
+    assert shows(store, "Fleet", "Heartbeat", "never swept") == [(None, None)]
 
 
 def test_a_node_that_fails_and_takes_jobs_stands_above_those_that_are_held(

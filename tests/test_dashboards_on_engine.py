@@ -96,7 +96,8 @@ def fits(panel: Panel, target: Target, answer: Answer) -> None:
             fits_series(panel, answer)
         case "stat":
             assert len(answer.rows) == 1
-            assert [bool(NUMBER.match(kind)) for kind in answer.kinds] == [True]
+            assert answer.kinds
+            assert all(NUMBER.match(kind) for kind in answer.kinds)
         case "bargauge":
             fits_bars(panel, answer)
         case "table":
