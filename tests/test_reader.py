@@ -14,7 +14,10 @@ from pathlib import Path
 
 import pytest
 
+from analytics.views import VIEWS
 from grafana import build
+from tests.clickhouse import start
+from tests.fleet_store import make
 
 READER = build.HOME / "provisioning" / "clickhouse" / "reader.xml"
 FREED = "<changeable_in_readonly/>"
@@ -66,12 +69,13 @@ def as_reader(
 
 @pytest.fixture(scope="module")
 def history(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Where a database of ours and somebody else's are, with a row each."""
+    """Where our database is, as `store init` makes it, and somebody else's; with a row in each."""
     directory = tmp_path_factory.mktemp("engine")
-    made = []
+    with start(directory / "db") as clickhouse:
+        make(clickhouse.settings("cluster_doctor"), clickhouse.environ)
+    made = ["CREATE DATABASE other"]
     for database in ("cluster_doctor", "other"):
         made += [
-            f"CREATE DATABASE {database}",
             f"CREATE TABLE {database}.rows (x UInt8) ENGINE = MergeTree ORDER BY x",
             f"INSERT INTO {database}.rows VALUES (7)",
             f"CREATE VIEW {database}.seen AS SELECT * FROM {database}.rows",
@@ -94,6 +98,7 @@ def said(history: Path) -> Mapping[str, str]:
 STATEMENTS: Mapping[str, str] = {
     "SELECT x FROM cluster_doctor.rows": "7",
     "SELECT x FROM cluster_doctor.seen": "7",
+    **{f"SELECT count() FROM cluster_doctor.{view}": "0" for view in VIEWS},
     "SELECT x FROM other.rows": "ACCESS_DENIED",
     "INSERT INTO cluster_doctor.rows VALUES (8)": "ACCESS_DENIED",
     "DROP TABLE cluster_doctor.rows": "ACCESS_DENIED",
@@ -104,6 +109,7 @@ STATEMENTS: Mapping[str, str] = {
     "SET readonly = 0": "READONLY",
     "SET max_memory_usage = 0": "READONLY",
     "SET max_threads = 64": "READONLY",
+    "SELECT count() FROM cluster_doctor.history SETTINGS max_threads = 64": "READONLY",
 }
 
 
