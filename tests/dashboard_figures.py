@@ -9,6 +9,7 @@ from analytics.flapping import HIGH, flapping
 from grafana.node import PEERS
 from grafana.runs import OF_STATUS
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
+from tests.dashboard_events import WORST, happened, visits
 from tests.dashboard_seen import DAY, Seen
 
 HOURS = (pl.col("duration_s").sum() / 3600).alias("Value")
@@ -262,8 +263,7 @@ def grounds(seen: Seen) -> pl.DataFrame:
         pl.col("node").n_unique().alias("nodes"),
         pl.col("finished_at").max().alias("last_at"),
     )
-    worst = ["fail", "error", "timeout", "node_fail", "warn"]
-    place = pl.col("outcome").replace_strict(worst, range(len(worst)), default=len(worst))
+    place = pl.col("outcome").replace_strict(WORST, range(len(WORST)), default=len(WORST))
     return said.sort(place, -pl.col("results").cast(pl.Int64), "detail").head(50)
 
 
@@ -340,6 +340,7 @@ NODE: Mapping[str, Figure] = {
         "finished_at", "check_name", "outcome", "detail", "duration_s", "job_id", "batch"
     ),
     "$metric": beside_peers,
+    "Checks, reactions and who held it": happened,
     "Checks": lambda seen: failing_now(seen, "pass", "warn", "fail").drop("node"),
 }  # fmt: skip
 """Of the dashboard Node."""
@@ -357,6 +358,7 @@ RUNS: Mapping[str, Figure] = {
         )
     ),
     "Recent runs": runs_of,
+    "Visits of the chosen runs": visits,
 }  # fmt: skip
 """Of the dashboard Runs."""
 
