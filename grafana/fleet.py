@@ -25,10 +25,11 @@ from grafana.select import (
     coverage_then,
     known,
     nodes_then,
+    nulls,
     summed,
 )
 from grafana.style import OF_DEBT, OF_HOLDERS, OF_OUTCOMES, OF_VERDICTS
-from grafana.sweeping import OVERDUE, ages_s
+from grafana.sweeping import OVERDUE, ages_s, interrupted, silences
 from grafana.variables import CHECKS, CLUSTERS, PARTITIONS, STOP_S
 
 _NODES = nodes_then(CLUSTER, ITS_PARTITION)
@@ -121,15 +122,19 @@ def _coverage() -> Row:
         panels=(
             charts.lines(
                 "Proven share by check",
-                f"""
-                SELECT time, check_name, sum(proven) / sum(nodes) AS Value FROM
-                (
-                    SELECT $__timeInterval(at) AS time, cluster, check_name,
-                           avg(coverage.proven) AS proven, avg(coverage.nodes) AS nodes
-                    FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
-                )
-                GROUP BY time, check_name HAVING sum(nodes) > 0 ORDER BY time, check_name
-                """,
+                interrupted(
+                    f"""
+                    SELECT time, check_name, sum(proven) / sum(nodes) AS Value FROM
+                    (
+                        SELECT $__timeInterval(at) AS time, cluster, check_name,
+                               avg(coverage.proven) AS proven, avg(coverage.nodes) AS nodes
+                        FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
+                    )
+                    GROUP BY time, check_name HAVING sum(nodes) > 0
+                    """,
+                    silences("coverage", "at", sample, label="check_name"),
+                    "check_name, NULL",
+                ),
                 means="Of the nodes that a check is for, those that it judged within its max_age. "
                 f"{WHOLE}",
                 unit="percentunit", low=None, high=1, steps=((None, "bad"), (0.95, "good")),
@@ -137,20 +142,22 @@ def _coverage() -> Row:
             ),
             charts.areas(
                 "Coverage debt, and why",
-                f"""
-                SELECT time, {summed(OF_DEBT, of="each")} FROM
-                (
-                    SELECT $__timeInterval(at) AS time, cluster, check_name,
-                           {averaged("debt", OF_DEBT)}
-                    FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
-                ) AS each
-                GROUP BY time ORDER BY time
-                """,
+                interrupted(
+                    f"""
+                    SELECT time, {summed(OF_DEBT, of="each")} FROM
+                    (
+                        SELECT $__timeInterval(at) AS time, cluster, check_name,
+                               {averaged("debt", OF_DEBT)}
+                        FROM coverage WHERE {sample} GROUP BY time, cluster, check_name
+                    ) AS each
+                    GROUP BY time
+                    """,
+                    silences("coverage", "at", sample), nulls(OF_DEBT),
+                ),
                 means="Pairs of a node and a check that are not proven, by what the plan says of "
                 "the node. `due` ones are visited next; `busy` ones wait for their users. "
                 f"{WHOLE}",
-                colours=OF_DEBT,
-                least=charts.SWEEPS,
+                colours=OF_DEBT, least=charts.SWEEPS,
             ),
             _coverage_now(),
         ),
@@ -189,6 +196,7 @@ def _coverage_now() -> panels.Panel:
 
 
 def _nodes() -> Row:
+    swept = f"error = '' AND $__timeFilter(started_at) AND {CLUSTER}"
     return Row(
         title="Nodes",
         panels=(
@@ -207,29 +215,29 @@ def _nodes() -> Row:
                 f"SELECT {counted(HOLDER, OF_HOLDERS)} FROM ({_NODES}) HAVING count() > 0",
                 means="Who keeps nodes from their users: `check` is cluster-doctor, `user` an "
                 "admin, `slurm` Slurm itself.",
-                colours=OF_HOLDERS,
-                width=6,
+                colours=OF_HOLDERS, width=6,
             ),
             charts.areas(
                 "What sweeps found",
-                f"""
-                SELECT time, {summed(OF_VERDICTS, of="each")} FROM
-                (
-                    SELECT $__timeInterval(started_at) AS time, cluster,
-                           {averaged("verdicts", OF_VERDICTS)}
-                    FROM sweeps WHERE error = '' AND $__timeFilter(started_at) AND {CLUSTER}
-                    GROUP BY time, cluster
-                ) AS each
-                GROUP BY time ORDER BY time
-                """,
+                interrupted(
+                    f"""
+                    SELECT time, {summed(OF_VERDICTS, of="each")} FROM
+                    (
+                        SELECT $__timeInterval(started_at) AS time, cluster,
+                               {averaged("verdicts", OF_VERDICTS)}
+                        FROM sweeps WHERE {swept} GROUP BY time, cluster
+                    ) AS each
+                    GROUP BY time
+                    """,
+                    silences("sweeps", "started_at", swept), nulls(OF_VERDICTS),
+                ),
                 means="How many nodes each sweep found fresh, due, busy, drained, and so on. "
                 f"{WHOLE}",
-                colours=OF_VERDICTS,
-                least=charts.SWEEPS,
+                colours=OF_VERDICTS, least=charts.SWEEPS,
             ),
             _held_or_failing(),
         ),
-    )
+    )  # fmt: skip
 
 
 def _held_or_failing() -> panels.Panel:

@@ -78,6 +78,11 @@ def summed(names: Iterable[str], *, of: str) -> str:
     return ", ".join(f"sum({of}.`{name}`) AS `{name}`" for name in names)
 
 
+def nulls(names: Iterable[str]) -> str:
+    """Return a column for each of *names* without a value."""
+    return ", ".join(f"NULL AS `{name}`" for name in names)
+
+
 def known(number: str) -> str:
     """Return *number*, or NULL where there is no row to count: nothing known is not nothing bad."""
     return f"if(count() = 0, NULL, {number})"

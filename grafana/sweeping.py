@@ -1,4 +1,4 @@
-"""How far apart a cluster's sweeps are, and how overdue the next one is, as ClickHouse SQL."""
+"""How far apart sweeps are, how overdue the next one is, and when there were none, as SQL."""
 
 USUAL_S = """
                     arraySort(groupArray(toUnixTimestamp(started_at))) AS starts,
@@ -40,3 +40,45 @@ def ages_s(where: str) -> str:
                 FROM sweeps WHERE {where} GROUP BY cluster
             )
     """.rstrip()
+
+
+def silences(table: str, time: str, where: str, *, label: str = "") -> str:
+    """Ask for a moment in each silence: longer than three usual distances, and two intervals.
+
+    Gives ``time``, in the first interval without a row of *table*, and one of *label*'s values. A
+    line ends where it has no value at such a moment; else it would go straight through the outage.
+    """
+    more = f", one_of_them AS {label}" if label else ""
+    return f"""
+            SELECT toDateTime(arrayJoin(arrayMap(
+                one -> (intDiv(one.1 - one.2, $__interval_s) + 1) * $__interval_s,
+                arrayFilter(
+                    one -> one.2 > greatest(3 * usual, 2 * $__interval_s), arrayZip(starts, apart)
+                )
+            ))) AS time{more}
+            FROM
+            (
+                SELECT
+                    arraySort(groupUniqArray(toUnixTimestamp({time}))) AS starts,
+                    arrayDifference(starts) AS apart,
+                    arrayReduce('quantileExact(0.5)', arrayPopFront(apart)) AS usual
+                    {f", any({label}) AS one_of_them" if label else ""}
+                FROM {table} WHERE {where}
+            )
+    """.strip()
+
+
+def interrupted(sql: str, silent: str, nothing: str) -> str:
+    """Ask *sql*, whose columns are a time and what *nothing* has none of, with gaps where *silent*.
+
+    Sorted by all columns, the time first.
+    """
+    return f"""
+                SELECT * FROM
+                (
+                    {sql}
+                    UNION ALL
+                    SELECT time, {nothing} FROM ({silent})
+                )
+                ORDER BY ALL
+    """

@@ -184,3 +184,23 @@ def test_a_number_that_nobody_knows_is_neither_good_nor_bad(name: str) -> None:
 def test_a_dashboard_opens_with_the_data_source_that_is_provisioned(name: str) -> None:
     source, *_ = json.loads(TEXTS[name])["templating"]["list"]
     assert (source["type"], source["current"]["value"]) == ("datasource", UID)
+
+
+def test_an_outage_of_sweeps_is_a_gap_and_no_line(store: ClickHouseStore) -> None:
+    minutes = [*range(5, 120, 5), *range(420, 600, 5)]  # nothing for five hours
+    told = [sweep_file(minutes=ago, cluster="outage") for ago in minutes]
+    store.append(told_frame([one.sweep for one in told], SWEEPS), SWEEPS)
+    store.append(told_frame([row for one in told for row in one.coverage], COVERAGE), COVERAGE)
+    for title in ("Proven share by check", "Coverage debt, and why", "What sweeps found"):
+        rows = shows(store, "Fleet", title, "outage")
+        (gap,) = [at for at, *values in rows if isinstance(at, datetime) and None in values]
+        assert NOW - timedelta(minutes=420) <= gap <= NOW - timedelta(minutes=400)
+        assert all(gap != at for at, *values in rows if None not in values)
+
+
+def test_a_sweep_that_came_late_is_no_outage(store: ClickHouseStore) -> None:
+    told = [sweep_file(minutes=ago, cluster="late") for ago in (5, 10, 15, 35, 40, 45)]
+    store.append(told_frame([one.sweep for one in told], SWEEPS), SWEEPS)
+    rows = shows(store, "Fleet", "What sweeps found", "late")
+    assert rows
+    assert not [one for one in rows if None in one]
