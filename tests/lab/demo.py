@@ -18,6 +18,7 @@ from slurm_hooks.journal_file import JournalFile
 from slurm_hooks.state import State
 from slurm_hooks.verified import verifications
 from tests.lab import Lab, LabError
+from tests.lab.saved import kill_when_saved
 from tests.lab.users import SERVICE
 
 BUSY, READ_ONLY, HANGING, CRASHING = "n001", "n002", "n004", "n005"
@@ -126,8 +127,7 @@ class Demo:
         sweep = self._start("sweep", "--wait")
         self._lab.wait_for(self._some_visit_runs, 20, "a visit to run")
         # One that forgets them gives their job ids away again, and Slurm drains nodes for that.
-        self._wait_for_save(time.time(), "slurmctld to save the visits")
-        self._lab.slurmctld.kill()
+        kill_when_saved(self._lab, 30)
         print("    slurmctld is dead; the visits on the nodes go on", flush=True)
         time.sleep(1)
         self._lab.slurmctld.start()
