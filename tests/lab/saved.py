@@ -3,9 +3,12 @@
 import shutil
 import time
 from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
 
 from tests.lab.cluster import Lab
 
+_SAVED = ("job", "node")
 _WRITING_S = 0.1
 """Between what slurmctld knows and what it has written of it."""
 
@@ -17,11 +20,12 @@ def kill_when_saved(lab: Lab, deadline_s: float) -> None:
     meanwhile; slurmctld would take it to run until the node registers again, minutes later. So it
     is held still for a second look.
     """
-    since, saved = time.time(), lab.layout.controller / "job_state"
+    since = time.time()
 
     def all_is_saved() -> bool:
-        saved_at, told_at = saved.stat().st_mtime, lab.slurmctld.log.stat().st_mtime
-        return saved_at > max(since, told_at + _WRITING_S)
+        jobs, nodes = (_changed_at(lab.layout.controller / f"{one}_state") for one in _SAVED)
+        told_at, told_of_nodes = _changed_at(lab.slurmctld.log), _updated_at(lab.slurmctld.log)
+        return jobs > max(since, told_at + _WRITING_S) and nodes > told_of_nodes + _WRITING_S
 
     def held_when_saved() -> bool:
         if not all_is_saved():
@@ -34,6 +38,16 @@ def kill_when_saved(lab: Lab, deadline_s: float) -> None:
 
     lab.wait_for(held_when_saved, deadline_s, "slurmctld to have saved its jobs")
     lab.slurmctld.kill()
+
+
+def _changed_at(path: Path) -> float:
+    return path.stat().st_mtime if path.exists() else 0.0
+
+
+def _updated_at(log: Path) -> float:
+    """Return when slurmctld last told that somebody changed a node, which is saved apart."""
+    told = [line for line in log.read_text(errors="replace").splitlines() if "update_node" in line]
+    return datetime.fromisoformat(told[-1][1:24]).timestamp() if told else -_WRITING_S - 1
 
 
 def forgetful(lab: Lab) -> Callable[[], None]:
