@@ -93,7 +93,7 @@ class History:
     def ask(self, sql: str) -> Answer:
         """Return the answer to *sql*, asked over HTTP by one who may only read; each once."""
         if sql not in self._answers:
-            self._answers[sql] = _answer(written(self.clickhouse, self.settings, sql))
+            self._answers[sql] = answered(written(self.clickhouse, self.settings, sql))
         return self._answers[sql]
 
     def shown(self, board: Dashboard, selection: "Selection") -> Shown:
@@ -244,7 +244,8 @@ def _plain(rows: pl.DataFrame) -> pl.DataFrame:
     return rows
 
 
-def _answer(found: dict[str, Any]) -> Answer:
+def answered(found: dict[str, Any]) -> Answer:
+    """Return what was *written* as an answer."""
     kinds = [column["type"] for column in found["meta"]]
     return Answer(
         names=[column["name"] for column in found["meta"]],
