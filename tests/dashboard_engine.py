@@ -20,6 +20,7 @@ import polars as pl
 from analytics.clickhouse import ClickHouseStore
 from analytics.tables import BATCHES, COVERAGE, NODES, REACTIONS, RESULTS, SWEEPS
 from grafana import reading
+from grafana.alert import Alert
 from grafana.build import made
 from grafana.reading import Dashboard, Panel, Target
 from slurm_hooks.store_settings import StoreSettings
@@ -157,6 +158,18 @@ def questions(board: Dashboard) -> Iterator[tuple[Panel, Target]]:
     for panel in board.every_panel():
         for target in panel.targets:
             yield panel, target
+
+
+def alerted(alert: Alert, ask: Callable[[str], Answer], *, until: datetime) -> Answer:
+    """Return the rows that Grafana holds against an alert's threshold at *until*."""
+    begin = until - timedelta(seconds=alert.window_s)
+    return ask(expand(alert.sql, Shown(since=begin, until=until, interval_ms=60_000, chosen={})))
+
+
+def rings(alert: Alert, value: float) -> bool:
+    """Return whether *value* is beyond the alert's threshold."""
+    how, number = alert.rings
+    return value > number if how == "gt" else value < number
 
 
 def choose(

@@ -22,8 +22,10 @@ from tests.dashboard_engine import (
     Answer,
     History,
     Selection,
+    alerted,
     questions,
     repeats,
+    rings,
 )
 from tests.dashboard_figures import FIGURES
 from tests.dashboard_seen import Seen
@@ -257,16 +259,12 @@ def test_with_a_backslash_a_reader_can_ask_for_more_than_was_meant(history: Hist
 
 def rung(history: History, alert: Alert, until: datetime) -> list[tuple[str, ...]]:
     """Return for which labels *alert* rings at *until*."""
-    begin = until - timedelta(seconds=alert.window_s)
-    shown = Shown(since=begin, until=until, interval_ms=60_000, chosen={})
-    answer = history.ask(expand(alert.sql, shown))
+    answer = alerted(alert, history.ask, until=until)
     assert answer.names[-1] == "Value"
     assert NUMBER.match(answer.kinds[-1])
     assert all(TEXT.match(kind) for kind in answer.kinds[:-1])
     assert len({row[:-1] for row in answer.rows}) == len(answer.rows)
-    how, number = alert.rings
-    over = [row for row in answer.rows if (row[-1] > number if how == "gt" else row[-1] < number)]
-    return [tuple(row[:-1]) for row in over]
+    return [row[:-1] for row in answer.rows if rings(alert, row[-1])]
 
 
 @pytest.mark.parametrize("alert", alerts(), ids=lambda one: one.title)
