@@ -77,6 +77,18 @@ WHOLE = [
     by("slurm", "unreserve", "ours"),
 ]
 
+AGAIN = [
+    down(A, "ours"),
+    by("slurm", "drain", [A], "ours"),
+    by("root", "drain", [A], "ours"),
+    by("slurm", "drain", [B], "smoke"),
+    down(B, "smoke"),
+    by("slurm", "drain", [B], "smoke"),
+    by("slurm", "drain", [C], "ours"),
+    by("root", "drain", [C], "ours"),
+]
+"""The same reason, given by somebody else: with a new state, and without."""
+
 USERS = st.sampled_from(["slurm", "slurm", "root", ORDINARY[0]])
 SOME = st.lists(st.sampled_from(NAMES), unique=True, max_size=3)
 TEXTS = st.sampled_from(["", "ours", "theirs = x", '"quoted"', "two\nlines", " ours "])
@@ -156,6 +168,7 @@ def real_side(there: NodeLab) -> Side:
 @pytest.mark.lab
 @settings(max_examples=12, phases=(Phase.explicit, Phase.generate))  # the lab is slow to shrink
 @example(WHOLE)
+@example(AGAIN)
 @given(st.lists(CALLS, min_size=2, max_size=8))
 def test_the_stand_in_answers_as_slurm_does(there: NodeLab, script: list[Call]) -> None:
     assert play(script, fake_side()) == play(script, real_side(there))

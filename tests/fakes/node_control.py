@@ -45,7 +45,12 @@ class FakeNodes:
 
     def set_down(self, name: str, reason: str) -> None:
         """Make a node DOWN, as slurmctld or an admin does."""
-        self._each([name], lambda node: replace(self._reasoned(node, reason), state="DOWN"))
+
+        def down(node: Node) -> Node:
+            reasoned = self._reasoned(node, reason, anew=node.state != "DOWN")
+            return replace(reasoned, state="DOWN")
+
+        self._each([name], down)
 
     def nodes(self) -> list[Node]:
         """As `NodeControl.nodes`."""
@@ -76,10 +81,12 @@ class FakeNodes:
         if not text:  # scontrol itself says so
             raise SlurmError("scontrol update State=DRAIN: exit 1: You must specify a reason")
         self._permit("drain")
-        self._each(
-            nodes,
-            lambda node: replace(self._reasoned(node, text), flags=node.flags | {"DRAIN"}),
-        )
+
+        def drained(node: Node) -> Node:
+            reasoned = self._reasoned(node, text, anew="DRAIN" not in node.flags)
+            return replace(reasoned, flags=node.flags | {"DRAIN"})
+
+        self._each(nodes, drained)
 
     def undrain(self, nodes: Sequence[str]) -> None:
         """As `NodeControl.undrain`."""
@@ -142,9 +149,9 @@ class FakeNodes:
         free = [node for one in gone for node in one.nodes if node not in kept]
         self._each(free, lambda node: replace(node, flags=node.flags - MARKS))
 
-    def _reasoned(self, node: Node, reason: str) -> Node:
-        """Slurm keeps the author of a reason that is given again."""
-        if node.reason == reason:
+    def _reasoned(self, node: Node, reason: str, *, anew: bool) -> Node:
+        """Slurm keeps the author of a reason that is given again; not where the state is *anew*."""
+        if node.reason == reason and not anew:
             return node
         return replace(node, reason=reason, reason_user=self.user, reason_at=self.clock())
 
